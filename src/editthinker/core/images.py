@@ -1,37 +1,199 @@
-"""Interface sketch; being implemented."""
+"""The door every image comes through, and `Picture`, what it is from then on (DESIGN section 6).
+
+In: a path, bytes, a Pillow image, a numpy array. Out: an upright 8-bit sRGB `Picture`, or an `ImageError`
+that names the image and says why it cannot be used.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from PIL import Image
 
+from editthinker.core import colour, decoding, files, formats
+from editthinker.core.errors import ImageError, InputError
 
-@dataclass(frozen=True, slots=True, eq=False)
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_OPTIONS: Final[Mapping[str, Mapping[str, int | str]]] = {
+    "PNG": {"compress_level": 2},
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"quality": 95},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+}
+_OPAQUE: Final = frozenset({"JPEG", "BMP"})
+_MAX_SIDE: Final = {"WEBP": 16_383, "JPEG": 65_535}
+
+
+@dataclass(frozen=True, eq=False)
 class Picture:
     """An image in memory: 8-bit sRGB, RGB or RGBA, upright."""
 
     pixels: Image.Image
-    """Mode "RGB" or "RGBA"; treat as read-only."""
+    """Mode "RGB" or "RGBA", no metadata; treat as read-only."""
     encoded: bytes = b""
     """The editor's own bytes when it sent an encoded image; stored as they came."""
     media_type: str = ""
+    """Of `encoded`, or of the file it was read from."""
     name: str = ""
     """Where it came from, for messages."""
+    profiled: bool = False
+    """Whether the source carried a colour profile, so that the result should too."""
 
     @classmethod
     def open(cls, source: Any) -> Picture:
+        """A picture from a path, bytes, a Pillow image, a numpy array or a picture. Raises `ImageError`."""
         if isinstance(source, Picture):
             return source
-        if isinstance(source, bytes):
-            source = io.BytesIO(source)
-        if not isinstance(source, Image.Image):
-            source = Image.open(source)
-        return cls(source.convert("RGB"))
+        if isinstance(source, str | os.PathLike):
+            return cls._read(os.fsdecode(source))
+        if isinstance(source, bytes | bytearray | memoryview):
+            return cls._decode(bytes(source), "the image")
+        with _naming("the image"):
+            image = source if isinstance(source, Image.Image) else Image.fromarray(_channels(source))
+            return cls._of(decoding.decode_image(image), "the image")
+
+    @classmethod
+    def decode(cls, data: bytes, name: str) -> Picture:
+        """A picture from the bytes an editor sent, which are kept as they came. Raises `ImageError`."""
+        return cls._decode(data, name, encoded=data)
+
+    @classmethod
+    def from_array(cls, array: npt.NDArray[Any], name: str = "array") -> Picture:
+        """A picture from HxW, HxWx1, HxWx3 or HxWx4, uint8 or float 0..1, sRGB. Raises `ImageError`."""
+        with _naming("the array"):
+            return cls(Image.fromarray(_channels(array)), name=name)
+
+    @classmethod
+    def _read(cls, path: str) -> Picture:
+        with _naming(path), files.open_regular(Path(path), decoding.MAX_BYTES) as stream:
+            return cls._of(decoding.decode_stream(stream), path)
+
+    @classmethod
+    def _decode(cls, data: bytes, name: str, encoded: bytes = b"") -> Picture:
+        with _naming(name):
+            if len(data) > decoding.MAX_BYTES:
+                raise ImageError(f"it has more than {decoding.MAX_BYTES // 2**20} MiB")
+            return cls._of(decoding.decode_stream(io.BytesIO(data)), name, encoded)
+
+    @classmethod
+    def _of(cls, decoded: decoding.Decoded, name: str, encoded: bytes = b"") -> Picture:
+        return cls(decoded.pixels, encoded, decoded.media_type, name, decoded.profiled)
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self.pixels.size
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether there is an alpha channel."""
+        return self.pixels.mode == "RGBA"
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of mode, size and pixels: equal for pictures that look equal, however they were encoded."""
+        width, height = self.size
+        digest = hashlib.sha256(f"{self.pixels.mode} {width} {height}\n".encode())
+        digest.update(self.pixels.tobytes())
+        return digest.hexdigest()
+
+    def array(self) -> npt.NDArray[np.uint8]:
+        """The pixels, uint8 HxWx3 or HxWx4, read-only."""
+        import numpy as np
+
+        array = np.asarray(self.pixels)
+        array.flags.writeable = False
+        return array
+
+    def encode(self, media_type: str = "image/png") -> bytes:
+        """The pixels as PNG, JPEG or WebP with no metadata at all. Raises `InputError`."""
+        return _encoded(self.pixels, formats.format_of_media_type(media_type))
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write a file in the format its suffix names, whole or not at all, without metadata.
+
+        Raises `InputError` when the path cannot be used and `StoreError` when the disk fails.
+        """
+        target = Path(path)
+        name = formats.format_of_suffix(target.suffix)
+        profile = colour.srgb_profile() if self.profiled else None
+        files.write_atomically(target, _encoded(self.pixels, name, profile), overwrite=overwrite)
+
+    def fitted(self, side: int, fill: tuple[int, int, int] = (128, 128, 128)) -> Fitted:
+        """The whole picture within a square of `side` pixels, centred, never squeezed, flat over white."""
+        width, height = self.size
+        scale = side / max(width, height)
+        inner = (max(1, round(width * scale)), max(1, round(height * scale)))
+        left, top = (side - inner[0]) // 2, (side - inner[1]) // 2
+        canvas = Image.new("RGB", (side, side), fill)
+        canvas.paste(_resized(colour.flattened(self.pixels), inner), (left, top))
+        return Fitted(canvas, name=self.name, box=(left, top, left + inner[0], top + inner[1]))
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted(Picture):
+    """A picture letterboxed into a square; `box` is where it lies: left, top, right, bottom."""
+
+    box: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    def undone(self, size: tuple[int, int]) -> Picture:
+        """Without the padding, at `size` (the original's)."""
+        return Picture(_resized(self.pixels.crop(self.box), size), name=self.name)
+
+
+def _encoded(pixels: Image.Image, name: str, profile: bytes | None = None) -> bytes:
+    if max(pixels.size) > (limit := _MAX_SIDE.get(name, max(pixels.size))):
+        raise InputError(f"{name} holds at most {limit} pixels a side, not {max(pixels.size)}; choose PNG")
+    stream = io.BytesIO()
+    plain = colour.flattened(pixels) if name in _OPAQUE else pixels
+    plain.save(stream, name, icc_profile=profile, **_OPTIONS.get(name, {}))
+    return stream.getvalue()
+
+
+def _resized(rgb: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Area averages when shrinking, cubic when growing: what the shipped thinker was trained on."""
+    import cv2
+    import numpy as np
+
+    shrinks = size[0] * size[1] < rgb.width * rgb.height
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return Image.fromarray(cv2.resize(np.asarray(rgb), size, interpolation=method))
+
+
+def _channels(array: Any) -> npt.NDArray[np.uint8]:
+    import numpy as np
+
+    if not isinstance(array, np.ndarray):
+        raise ImageError(
+            f"a {type(array).__name__} is no image; give a path, bytes, a Pillow image or a numpy array"
+        )
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.size == 0 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
+        raise ImageError(f"its shape is {array.shape}; it must be HxW, HxWx1, HxWx3 or HxWx4")
+    if np.issubdtype(array.dtype, np.floating):
+        array = colour.bytes_of_unit(array)
+    if array.dtype != np.uint8:
+        raise ImageError(f"its type is {array.dtype}; it must be uint8, or float in 0..1")
+    return np.stack([array] * 3, axis=-1) if array.ndim == 2 else np.ascontiguousarray(array)
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(f"cannot use {files.shown(name)}: {error}") from error.__cause__
+    except OSError as error:
+        raise ImageError(f"cannot use {files.shown(name)}: {files.cause(error)}") from error
