@@ -1,0 +1,25 @@
+"""Runs: what was done, kept so that nothing that finished is ever lost or done again.
+
+In: samples, the events of an episode, trajectories. Out: records, image files, one HTML page. It is handed
+objects and builds none: it knows no editor, no thinker and no strategy.
+
+A run is a folder:
+
+    run.json            the resolved configuration, enough to repeat it; written last
+    ledger.sqlite       samples, turns, calls, ends; each is durable before the next call starts
+    images/ab/ab….png   by content: the editor's own bytes as they came, else PNG, encoded once
+    run.lock            held by the one process that writes; names it
+
+`folder` ties the others together: `ledger` (rows), `blobs` (images), `lock` (who writes), `recorder` (an
+episode's listener). `report` reads a run and writes the page, made of `page`, `chapter`, `pieces`,
+`previews` and `markup`.
+
+To keep something new, add a migration to `ledger.MIGRATIONS` and read it back in `Ledger.trajectories`.
+"""
+
+from __future__ import annotations
+
+from editthinker.runs.folder import RunFolder, RunRecord
+from editthinker.runs.recorder import Recorder
+
+__all__ = ["Recorder", "RunFolder", "RunRecord"]

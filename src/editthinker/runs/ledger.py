@@ -1,0 +1,273 @@
+"""The durable record of a run: four tables in SQLite, one transaction per fact.
+
+In: records and a sample's key. Out: the same records, in the order in which they were made. It does not know
+what an image is nor where it lies.
+
+WAL, so that `show` reads while a run writes; synchronous=FULL, because a row stands for a call that cost
+time or money and one fsync costs milliseconds. Closing the writer folds the WAL back, so that a finished run
+is one plain file that can be copied, mailed, and read from a read-only disk.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
+
+from editthinker.core.errors import StoreError
+from editthinker.core.files import shown
+from editthinker.core.records import CallRecord, Record, SampleRecord, TrajectoryRecord, TurnRecord
+from editthinker.core.types import StopReason
+from editthinker.runs.disk import disk
+
+NAME = "ledger.sqlite"
+
+MIGRATIONS: Sequence[Sequence[str]] = (
+    (
+        """CREATE TABLE samples (
+            number INTEGER PRIMARY KEY,   -- order of arrival
+            key TEXT NOT NULL UNIQUE,     -- sha256 of the content, see recorder.sample_key
+            record TEXT NOT NULL,
+            started REAL NOT NULL
+        )""",
+        """CREATE TABLE turns (
+            sample INTEGER NOT NULL REFERENCES samples ON DELETE CASCADE,
+            turn INTEGER NOT NULL,
+            record TEXT NOT NULL,
+            finished INTEGER NOT NULL,    -- 0: edited, not yet judged
+            PRIMARY KEY (sample, turn)
+        )""",
+        """CREATE TABLE calls (
+            sample INTEGER NOT NULL REFERENCES samples ON DELETE CASCADE,
+            attempt INTEGER NOT NULL,     -- how often the sample was begun
+            number INTEGER NOT NULL,
+            record TEXT NOT NULL,
+            PRIMARY KEY (sample, attempt, number)
+        )""",
+        """CREATE TABLE trajectories (
+            sample INTEGER PRIMARY KEY REFERENCES samples ON DELETE CASCADE,
+            record TEXT NOT NULL,         -- everything but sample, turns and calls, which have their tables
+            finished REAL NOT NULL
+        )""",
+    ),
+)
+"""One tuple of statements per version, never changed once released; the schema's version is their number."""
+
+_OWN_TABLES = {"sample", "turns", "calls"}
+"""Fields of a `TrajectoryRecord` that lie in tables of their own."""
+
+
+class Ledger:
+    """The tables of one run. Safe to use from several threads; raises `StoreError`."""
+
+    def __init__(self, folder: Path, *, write: bool) -> None:
+        self._folder = folder
+        self._lock = threading.RLock()
+        self._write = write
+        path = folder / NAME
+        with disk(folder, "open the run"):
+            if not write and not path.is_file():
+                raise StoreError(f"{shown(str(folder))} is no run folder: it has no {NAME}")
+            self._db = _connect(path) if write else _connect_read_only(path)
+            try:
+                self._bring_up_to_date()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def close(self) -> None:
+        """A finished run becomes one plain file; a reader that is still there only delays that."""
+        with self._lock:
+            if self._write:
+                with suppress(sqlite3.Error):
+                    self._db.execute("PRAGMA busy_timeout = 0")
+                    self._db.execute("PRAGMA journal_mode = DELETE")
+            self._db.close()
+
+    def begin(self, key: str, record: SampleRecord) -> tuple[int, int]:
+        """Note that a sample is (again) begun: its number and which attempt this is, from 1."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO samples (key, record, started) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING",
+                (key, _json(record), time.time()),
+            )
+            (number,) = db.execute("SELECT number FROM samples WHERE key = ?", (key,)).fetchone()
+            (last,) = db.execute("SELECT max(attempt) FROM calls WHERE sample = ?", (number,)).fetchone()
+            return number, (last or 0) + 1
+
+    def put_turn(self, sample: int, record: TurnRecord, *, finished: bool) -> None:
+        """Keep a turn; one with the same index is replaced, as an edit is by the same edit judged."""
+        with self._transaction() as db:
+            _put_turn(db, sample, record, finished=finished)
+
+    def put_call(self, sample: int, attempt: int, number: int, record: CallRecord) -> None:
+        """Keep the `number`-th attempt of an editor or thinker; what is there already stays."""
+        with self._transaction() as db:
+            _put_call(db, sample, attempt, number, record)
+
+    def finish(self, sample: int, attempt: int, record: TrajectoryRecord) -> None:
+        """Keep the end of a trajectory, and whatever of it was not told before, in one transaction.
+
+        What an earlier attempt did beyond it goes, unless this one was cancelled and may be taken up again.
+        """
+        with self._transaction() as db:
+            if record.stop.reason is not StopReason.CANCELLED:
+                db.execute("DELETE FROM turns WHERE sample = ? AND turn > ?", (sample, len(record.turns)))
+            for turn in record.turns:
+                _put_turn(db, sample, turn, finished=True)
+            for number, call in enumerate(record.calls):
+                _put_call(db, sample, attempt, number, call)
+            db.execute(
+                "INSERT OR REPLACE INTO trajectories VALUES (?, ?, ?)",
+                (sample, _json(record, exclude=_OWN_TABLES), time.time()),
+            )
+
+    def is_finished(self, key: str) -> bool:
+        """Whether the trajectory of this sample came to an end of its own; a cancelled one can go on."""
+        query = (
+            "SELECT 1 FROM samples JOIN trajectories t ON sample = number "
+            "WHERE key = ? AND json_extract(t.record, '$.stop.reason') <> ?"
+        )
+        return bool(self._rows(query, key, StopReason.CANCELLED.value))
+
+    def turns(self, key: str) -> tuple[TurnRecord, ...]:
+        """The finished turns of this sample, in order: what a resumed run need not do again."""
+        query = (
+            "SELECT t.record FROM turns t JOIN samples ON t.sample = number "
+            "WHERE key = ? AND finished ORDER BY turn"
+        )
+        with self._reading():
+            return tuple(TurnRecord.model_validate(json.loads(row[0])) for row in self._rows(query, key))
+
+    def counts(self) -> tuple[int, int]:
+        """Samples begun, and finished."""
+        ((begun, finished),) = self._rows(
+            "SELECT (SELECT count(*) FROM samples), (SELECT count(*) FROM trajectories)"
+        )
+        return begun, finished
+
+    def trajectories(self, unfinished: dict[str, Any]) -> Iterator[TrajectoryRecord]:
+        """Every sample's trajectory so far; `unfinished` completes those that have no end yet."""
+        for number, sample, end in self._rows(
+            "SELECT number, s.record, e.record FROM samples s LEFT JOIN trajectories e ON sample = number "
+            "ORDER BY number"
+        ):
+            turns = self._rows("SELECT record FROM turns WHERE sample = ? ORDER BY turn", number)
+            calls = self._rows("SELECT record FROM calls WHERE sample = ? ORDER BY attempt, number", number)
+            with self._reading():
+                yield TrajectoryRecord.model_validate(
+                    {
+                        **(json.loads(end) if end else unfinished),
+                        "sample": json.loads(sample),
+                        "turns": [json.loads(row[0]) for row in turns],
+                        "calls": [json.loads(row[0]) for row in calls],
+                    }
+                )
+
+    def _bring_up_to_date(self) -> None:
+        db = self._db
+        known = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetchone()
+        version = db.execute("SELECT max(version) FROM schema_version").fetchone()[0] if known else 0
+        place = shown(str(self._folder))
+        if version > len(MIGRATIONS):
+            raise StoreError(
+                f"the run {place} was written by a newer editthinker (ledger version {version}, "
+                f"this one reads up to {len(MIGRATIONS)}); upgrade to open it"
+            )
+        if version == len(MIGRATIONS):
+            return
+        if not self._write:
+            raise StoreError(f"the run {place} was not made completely (ledger version {version})")
+        with self._transaction():
+            db.execute(
+                "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, applied REAL)"
+            )
+            for number, statements in enumerate(MIGRATIONS[version:], version + 1):
+                for statement in statements:
+                    db.execute(statement)
+                db.execute("INSERT INTO schema_version VALUES (?, ?)", (number, time.time()))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, disk(self._folder, "write the run"):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # SQLite itself has rolled back after a full disk
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _rows(self, query: str, *values: Any) -> list[Any]:
+        with self._lock, disk(self._folder, "read the run"):
+            return self._db.execute(query, values).fetchall()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (ValidationError, json.JSONDecodeError) as error:
+            raise StoreError(
+                f"the run {shown(str(self._folder))} holds a damaged or foreign record"
+            ) from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    """Read a ledger that may be written to right now, or that lies where nothing can be written."""
+    db = _connect_uri(path, "mode=ro")
+    try:
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        db.close()
+        wal = path.with_name(f"{NAME}-wal")
+        if wal.exists() and wal.stat().st_size:  # its rows would be missing
+            raise
+        db = _connect_uri(path, "immutable=1")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _connect_uri(path: Path, option: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?{option}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def _put_turn(db: sqlite3.Connection, sample: int, record: TurnRecord, *, finished: bool) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?)", (sample, record.index, _json(record), finished)
+    )
+
+
+def _put_call(db: sqlite3.Connection, sample: int, attempt: int, number: int, record: CallRecord) -> None:
+    db.execute("INSERT OR IGNORE INTO calls VALUES (?, ?, ?, ?)", (sample, attempt, number, _json(record)))
+
+
+def _json(record: Record, *, exclude: set[str] | None = None) -> str:
+    """ASCII, so that the broken Unicode of a file name survives; notes must be JSON values."""
+    try:
+        return json.dumps(record.model_dump(mode="json", exclude=exclude))
+    except (PydanticSerializationError, TypeError, ValueError) as error:
+        raise StoreError(f"a {type(record).__name__} cannot be stored as JSON: {error}") from error
