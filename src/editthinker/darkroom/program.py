@@ -105,3 +105,12 @@ def ordered(operations: tuple[Operation, ...] | list[Operation]) -> Program:
     """The operations in execution order; of two in one slot the later given stays."""
     latest = {operation.slot: operation for operation in operations}
     return tuple(sorted(latest.values(), key=lambda o: (ORDER[o.kind], REGIONS.index(o.region))))
+
+
+def written(program: Program, strings: list[str]) -> Program:
+    """The program with its text operations writing `strings` in order; one without a string is left out."""
+    left = iter(strings)
+    filled = [
+        o.with_text(next(left, strings[-1] if strings else "")) if o.kind == "text" else o for o in program
+    ]
+    return tuple(o for o in filled if o.kind != "text" or o.text)

@@ -1,0 +1,139 @@
+"""The darkroom's language: what is said means the program, splits stay apart, slips stay slips."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from editthinker.darkroom.language import looks, phrases, sentences, slips
+from editthinker.darkroom.program import KINDS, REGIONS, Operation, Program, ordered
+from editthinker.darkroom.wording import TEXT, fold_quotes, unfold_quotes
+
+
+def every_operation() -> list[Operation]:
+    return [
+        Operation(kind, value, region, strength)
+        for kind, table in KINDS.items()
+        for value in table.values
+        for region in table.regions
+        for strength in table.strengths
+    ]
+
+
+def test_every_operation_has_training_and_held_out_wordings() -> None:
+    for operation in every_operation():
+        key = phrases.key(operation)
+        assert len(phrases.WORDINGS[key]) >= 6
+        assert len(phrases.HELD_OUT[key]) >= 2
+
+
+def test_no_held_out_wording_is_used_in_training() -> None:
+    train = {wording for row in phrases.WORDINGS.values() for wording in row}
+    held = {wording for row in phrases.HELD_OUT.values() for wording in row}
+    assert not train & held
+    for look in looks.LOOKS:
+        assert not set(look.wordings) & set(look.held_out)
+
+
+def test_plain_words_tell_operations_apart() -> None:
+    said: dict[str, Operation] = {}
+    for operation in every_operation():
+        for words in (phrases.plain(operation), phrases.plainer(operation)):
+            other = said.setdefault(words, operation)
+            assert other == operation, f"{words!r} means {other} and {operation}"
+
+
+def test_words_have_no_unfilled_slots_or_double_spaces() -> None:
+    rng = random.Random(0)
+    for operation in every_operation():
+        for split in ("train", "test"):
+            for wording in phrases.wordings(split, operation):
+                clause = phrases.fill(wording, operation, rng)
+                assert "{" not in clause
+                assert "  " not in clause
+                assert clause == clause.strip()
+
+
+@pytest.mark.parametrize("group", sentences.GROUPS)
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_drawn_utterances_belong_to_their_group(group: str, split: str) -> None:
+    rng = random.Random(1)
+    for _ in range(200):
+        utterance = sentences.draw(rng, split, group)
+        assert utterance.instruction.strip()
+        assert utterance.program == ordered(utterance.program)
+        assert TEXT not in utterance.instruction
+        count = len(utterance.program)
+        if group == "direct":
+            assert count == 1
+        elif group == "compound":
+            assert 2 <= count <= 4
+        elif group == "reasoning":
+            assert utterance.look
+        if any(o.kind == "text" for o in utterance.program):
+            assert fold_quotes(utterance.instruction)[1]
+
+
+def test_unseen_looks_are_for_the_test_split_only() -> None:
+    rng = random.Random(2)
+    unseen = {look.name for look in looks.LOOKS if look.unseen}
+    assert unseen
+    names = {sentences.draw(rng, "train", "reasoning").look for _ in range(800)}
+    assert not names & unseen
+    assert unseen <= {sentences.draw(rng, "test", "reasoning").look for _ in range(800)}
+
+
+def test_only_colours_the_photo_has_are_asked_for() -> None:
+    rng = random.Random(3)
+    for group in ("direct", "compound", "preserve"):
+        for _ in range(300):
+            program = sentences.draw(rng, "train", group, colours=["blue"]).program
+            regions = {o.region for o in program} & {"red", "orange", "yellow", "green", "purple", "pink"}
+            assert not regions
+            assert all(o.value.startswith("blue>") for o in program if o.kind == "recolour")
+
+
+def test_the_same_seed_says_the_same() -> None:
+    one = [sentences.draw(random.Random(9), "train", "compound") for _ in range(3)]
+    assert one[0] == one[1] == one[2]
+
+
+def test_failed_operations_lead_and_are_said_in_a_second_way() -> None:
+    program: Program = ordered([Operation("exposure", "up"), Operation("vignette")])
+    plain = sentences.plain(program)
+    again = sentences.plain(program, first=(program[1],))
+    assert plain.startswith(phrases.plain(program[0]))
+    assert again.startswith(phrases.plainer(program[1]))
+    assert again != plain
+
+
+def test_american_spelling() -> None:
+    assert slips.american("grey colours in the centre") == "gray colors in the center"
+
+
+@given(st.integers(0, 10_000))
+def test_slips_never_touch_quoted_text(seed: int) -> None:
+    text = 'please write "Excellent Adventures" somewhere underneath'
+    assert '"Excellent Adventures"' in slips.slip(random.Random(seed), text, typos=1.0)
+
+
+@given(st.text(max_size=80).filter(lambda s: '"' not in s and "\0" not in s))
+def test_any_quoted_string_comes_back(string: str) -> None:
+    folded, strings = fold_quotes(f'write "{string}" at the top')
+    assert folded == f"write {TEXT} at the top"
+    assert unfold_quotes(folded, strings) == f'write "{string}" at the top'
+
+
+@given(st.text(max_size=200))
+def test_folding_never_fails_and_leaves_no_markup(text: str) -> None:
+    folded, strings = fold_quotes(text)
+    assert folded.count(TEXT) == len(strings)
+    assert "<program>" not in folded
+    assert "<|im_end|>" not in folded
+
+
+def test_regions_have_names() -> None:
+    assert {region for region in REGIONS if region != "all"} == set(phrases.WHERE)
