@@ -1,0 +1,37 @@
+"""Small source pictures for training: crops of the training photographs, and procedural scenes.
+
+In: a folder of photographs and a count. Out: uint8 pictures of 176 or 352 pixels on the long side, cropped,
+mirrored and re-lit at random so that absolute statistics of a picture say nothing about how it was edited.
+Two sizes, because an edit made large and then shrunk looks a little different from one made small.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from editthinker.core.images import Picture
+from editthinker.darkroom.cases import SMALL
+from editthinker.darkroom.scenes import crops, scene
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def draw_sources(folder: Path, count: int, *, seed: int = 0, scenes: float = 0.2) -> list[Pixels]:
+    """`count` pictures, a share of `scenes` of them procedural, the rest crops of every photo in turn."""
+    rng = np.random.default_rng(seed)
+    photos = [Picture.open(path).array()[..., :3] for path in sorted(folder.glob("*.jpg"))]
+    if not photos:
+        raise FileNotFoundError(f"no photographs in {folder}")
+    drawn = []
+    for number in range(count):
+        side = SMALL * int(rng.integers(1, 3))
+        if rng.random() < scenes:
+            sides = (side, round(side / rng.uniform(1, 1.5)))
+            size = sides if rng.random() < 0.6 else sides[::-1]
+            drawn.append(scene(int(rng.integers(1 << 30)), size=size))
+        else:
+            drawn.extend(crops(photos[number % len(photos)], rng, side=side))
+    return drawn
