@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ LINES = {
     "expert-3": ["--thinker", "darkroom-expert", "--turns", "3"],
     "think-before-and-while-3": ["--strategy", "think-before-and-while", "--turns", "3"],
 }
+MANIFEST = Path("src/editthinker/darkroom/weights/MANIFEST.toml")
 GROUPS = ("direct", "compound", "preserve", "reasoning")
 
 
@@ -49,8 +51,19 @@ def line(name: str, report: dict[str, Any]) -> str:
     return f"| {name} | {interval} | {groups} | {overall} | {100 * rows['all']['worse_than_first']:.1f} |"
 
 
+def record(reports: dict[str, dict[str, Any]]) -> None:
+    """Write what was measured into the manifest of the weights it was measured on."""
+    text = MANIFEST.read_text(encoding="utf-8")
+    for model, name in (("editor", "single"), ("thinker", "think-while-edit-3")):
+        rows = {row["group"]: row["success"] for row in reports[name]["table"]}
+        success = ", ".join(f"{group} {100 * rows[group]['mean']:.1f}" for group in ("all", *GROUPS))
+        told = f'measured = "{name}, success % of {rows["all"]["n"]}: {success}"'
+        text = re.sub(rf'(\[{model}\]\n(?:.+\n)*?)measured = ".*"', lambda m, told=told: m[1] + told, text)
+    MANIFEST.write_text(text, encoding="utf-8")
+
+
 def main() -> None:
-    """Measure every line and write `table.md`."""
+    """Measure every line; write `table.md` and the manifest's figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -64,13 +77,15 @@ def main() -> None:
         f"| strategy | success % [95 %] | {groups} | overall | edits | worse % |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
+    reports = {}
     for name, options in LINES.items():
-        report = measure(name, options, arguments.n, arguments.seed, arguments.out)
+        reports[name] = report = measure(name, options, arguments.n, arguments.seed, arguments.out)
         table.append(line(name, report))
         print(table[-1], flush=True)
         if report["agreement"]:
             print("   ", {key: round(value, 3) for key, value in report["agreement"].items()}, flush=True)
     (arguments.out / "table.md").write_text("\n".join(table) + "\n", encoding="utf-8")
+    record(reports)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ def _manifest(weights: Path, checkpoints: Path) -> str:
             f"steps = {last['step']}",
             f"seconds = {last['seconds']}",
             f"final_training_loss = {last['loss']}",
+            'measured = "not yet: run benchmarks/darkroom_table.py"',
             "",
         ]
         for file in sorted(weights.glob(f"{model}.*")):
