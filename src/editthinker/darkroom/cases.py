@@ -11,7 +11,6 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -20,7 +19,7 @@ from editthinker.core.types import Sample
 from editthinker.darkroom import judge
 from editthinker.darkroom.language import sentences
 from editthinker.darkroom.program import COLOURS, Program
-from editthinker.darkroom.regions import present_colours
+from editthinker.darkroom.regions import present_colours, shrunk
 
 SMALL = 176
 """Long side at which a photo is examined."""
@@ -53,7 +52,7 @@ def draw_samples(
     rng = random.Random(f"darkroom:{split}:{seed}")
     order = list(range(len(photos)))
     samples: list[Sample] = []
-    small = [shrink(picture) for _, picture in photos]
+    small = [shrunk(picture.array()[..., :3], SMALL) for _, picture in photos]
     colours = [[c for c, share in present_colours(rgb).items() if share > SHARE] for rgb in small]
     for number in range(count):
         if number % len(order) == 0:
@@ -77,14 +76,3 @@ def _visible(
         if named_colours(utterance.program) <= set(colours) and judge.visible(rgb, utterance.program):
             return utterance
     raise ValueError("this photo shows none of the edits; is it a plain surface?")
-
-
-def shrink(picture: Picture, side: int = SMALL) -> npt.NDArray[np.uint8]:
-    """RGB pixels with `side` pixels on the long side at most."""
-    rgb = picture.array()[..., :3]
-    scale = side / max(rgb.shape[:2])
-    if scale >= 1:
-        return np.ascontiguousarray(rgb)
-    size = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
-    small: npt.NDArray[np.uint8] = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-    return small

@@ -58,18 +58,18 @@ class DarkroomThinker:
 
     def _think(self, view: View) -> Thought:
         asked, strings = fold_quotes(view.sample.instruction)
-        sent = "" if view.edited is None else self._cut(fold_quotes(view.instruction)[0])
         asked = self._cut(asked)
-        text = self._complete(layout.prompt(asked, sent), view)
+        sent = "" if view.edited is None else self._cut(fold_quotes(view.instruction)[0])
+        text = self._complete(asked, sent, view)
         quoted = [html.escape(string, quote=False) for string in strings]
         critique = reply.parse(unfold_quotes(text, quoted), previous_instruction=view.instruction)
         return Thought(critique)
 
-    def _complete(self, prompt: str, view: View) -> str:
+    def _complete(self, asked: str, sent: str, view: View) -> str:
         source = view.sample.source
         images = layout.views(source, view.edited or source)
         visual = self._vision.run(None, {"pixels": layout.patches(images)})[0]
-        ids = self._tokenizer.encode(prompt).ids
+        ids = self._tokenizer.encode(layout.prompt(asked, sent)).ids
         places = np.flatnonzero(np.array(ids) == self._pad)
         positions = layout.positions([int(p) for p in places[:: layout.TOKENS]], len(ids))
         sequence = self._decoder.start()
@@ -82,7 +82,7 @@ class DarkroomThinker:
             if token in self._before_score:
                 value, digits = self._score(sequence, logits)
                 if token == self._before_score[0] and view.edited is not None:
-                    value = self._weighed(value, view)
+                    value = self._weighed(value, asked, view)
                 pieces += [self._decode(written), f"{value:.1f}"]
                 written = []
                 for digit in digits:
@@ -103,13 +103,12 @@ class DarkroomThinker:
         mean = sum(number * chance for number, chance in enumerate(chances))
         return mean, [self._digits[int(digit)] for digit in str(likeliest)]
 
-    def _weighed(self, semantic: float, view: View) -> float:
+    def _weighed(self, semantic: float, asked: str, view: View) -> float:
         """The score, given how likely the wish was read right at all.
 
         If it was misread, what was said is void: then the user's own words, as the editor read them, are
         right in `EDITOR_READS` of cases, and the thinker's rewording is wrong.
         """
-        asked = self._cut(fold_quotes(view.sample.instruction)[0])
         sure = self._sure(asked)
         own_words = view.instruction == view.sample.instruction
         return sure * semantic + (1 - sure) * (10 * EDITOR_READS if own_words else 0.0)

@@ -15,7 +15,6 @@ import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +67,7 @@ class Sources:
     def __init__(self, pictures: list[Pixels]) -> None:
         self._pictures = pictures
         self._masks: dict[int, RegionMasks] = {}
+        self._colours: dict[int, frozenset[str]] = {}
 
     def __len__(self) -> int:
         return len(self._pictures)
@@ -75,13 +75,10 @@ class Sources:
     def __getitem__(self, index: int) -> tuple[Pixels, RegionMasks, frozenset[str]]:
         picture = self._pictures[index]
         masks = self._masks.setdefault(index, RegionMasks(picture))
-        return picture, masks, _colours(picture.tobytes(), picture.shape)
-
-
-@lru_cache(maxsize=20_000)
-def _colours(data: bytes, shape: tuple[int, ...]) -> frozenset[str]:
-    shares = present_colours(np.frombuffer(data, np.uint8).reshape(shape))
-    return frozenset(colour for colour, share in shares.items() if share > SHARE)
+        if index not in self._colours:
+            shares = present_colours(picture)
+            self._colours[index] = frozenset(colour for colour, share in shares.items() if share > SHARE)
+        return picture, masks, self._colours[index]
 
 
 def disturb(rng: random.Random, target: Program, colours: list[str]) -> Program:
