@@ -31,7 +31,7 @@ $(VENV)/.dev: $(VENV)/.core
 $(VENV)/.train: $(VENV)/.dev
 	@echo "installing torch and the training libraries (a few minutes the first time) ..."
 	@$(PIP) torch
-	@$(PIP) --editable '.[dev,train]'
+	@$(PIP) --editable '.[dev,train,local]' 'transformers[serving]'
 	@touch $@
 
 demo: $(VENV)/.core ## edit a photo and print where result and report are (PHOTO=... PROMPT="...")

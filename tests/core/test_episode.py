@@ -15,6 +15,7 @@ from editthinker.core.episode import MAX_INSTRUCTION, Episode, think_while_edit
 from editthinker.core.errors import EditorError, InputError, Refused, ReplyError, StoreError, ThinkerError
 from editthinker.core.events import CallFailed, EditFinished, Event, ThinkStarted, TurnFinished
 from editthinker.core.limits import Limits
+from editthinker.core.policies import Move
 from editthinker.core.reply import render
 from editthinker.core.strategies import STRATEGIES, Strategy, Turns
 from editthinker.core.types import (
@@ -218,7 +219,7 @@ async def test_wrong_answers_are_failures_of_the_model(answer: Callable[[], Any]
 
 async def test_a_bug_of_ours_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     async def careless(desk: Desk) -> Turns:
-        yield await desk.edit("one")
+        yield await desk.edit(desk.whole, Move("one"))
         raise KeyError("oops")
 
     monkeypatch.setitem(STRATEGIES, "careless", Strategy("careless", "", careless))  # type: ignore[arg-type]

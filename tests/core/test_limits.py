@@ -56,13 +56,20 @@ def test_an_unjudged_turn_never_satisfies() -> None:
     assert reason(Limits(turns=1), made) is StopReason.TURN_LIMIT
 
 
-def test_unchanged_and_repeated_instructions_end_it() -> None:
-    assert (
-        reason(Limits(), turns(("make it red", 5, 5, " make  it red\n"))) is StopReason.UNCHANGED_INSTRUCTION
-    )
-    assert reason(Limits(), turns(("add 'a'", 5, 5, "add 'A'"))) is None  # case may be the whole point
-    made = turns(("a", 5, 5, "b"), ("b", 5, 5, "a"))
-    assert Limits().after(made, Spend()) == Stop(StopReason.REPEATED_INSTRUCTION, "that of turn 1")
+def test_an_impossible_wish_ends_it_with_the_reason() -> None:
+    made = turns(("a", 1, 9, "b"))
+    critique = Critique(Score(1, 9), "", "b", impossible="there is no dog in the photo")
+    made = [replace(made[0], critique=critique)]
+    assert Limits().after(made, Spend()) == Stop(StopReason.IMPOSSIBLE, "there is no dog in the photo")
+
+
+def test_whoever_is_asked_for_a_turn_has_a_budget_that_counts() -> None:
+    made, spend = turns(("a", 5, 5, "b")), Spend(judge_calls=1)
+    limits = Limits(judge_calls=1)
+    assert limits.after(made, spend) is None
+    stop = limits.after(made, spend, ("editor", "judge"))
+    assert stop == Stop(StopReason.CALL_LIMIT, "1 judge calls")
+    assert Limits(thinker_calls=0).after(made, Spend(), ("editor", "judge")) is None
 
 
 def test_plateau_counts_turns_since_the_best() -> None:

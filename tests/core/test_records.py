@@ -43,7 +43,7 @@ async def played() -> tuple[TrajectoryRecord, Shelf]:
 
 async def test_a_trajectory_says_everything() -> None:
     record, shelf = await played()
-    assert record.schema_version == 1
+    assert record.schema_version == 2
     assert [turn.seed for turn in record.turns] == [5, 6]
     assert [turn.instruction for turn in record.turns] == ["warmer 暖", "warmer 暖 (again)"]
     assert record.turns[1].critique
@@ -71,7 +71,7 @@ async def test_records_are_frozen_and_strict() -> None:
     with pytest.raises(ValidationError):
         record.chosen = 1  # type: ignore[misc]
     data = record.model_dump()
-    for wrong in ({"schema_version": 2}, {"surprise": 1}):
+    for wrong in ({"schema_version": 3}, {"surprise": 1}):
         with pytest.raises(ValidationError):
             TrajectoryRecord.model_validate({**data, **wrong})
 

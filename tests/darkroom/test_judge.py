@@ -329,8 +329,8 @@ async def test_judge_scores_samples_with_a_known_target() -> None:
     assert isinstance(judge, Judge)
     for truth in (program, Truth(program)):
         sample = Sample((source,), "make a negative", truth=truth)
-        assert (await judge.score(sample, edited)).overall >= 9.5
-        assert (await judge.score(sample, source)).overall <= 2
+        assert (await judge.score(sample, edited)).score.overall >= 9.5
+        assert (await judge.score(sample, source)).score.overall <= 2
     with pytest.raises(JudgeError, match="known target"):
         await judge.score(Sample((source,), "make a negative"), edited)
 

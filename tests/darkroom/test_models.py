@@ -160,5 +160,5 @@ def test_samples_are_repeatable_and_visible() -> None:
     assert [s.tags["group"] for s in one[:4]] == list(sentences.GROUPS)
     for sample in one:
         score = asyncio.run(DarkroomJudge().score(sample, execute(sample.source, sample.truth.program)))
-        assert score.overall >= 9.5
-        assert asyncio.run(DarkroomJudge().score(sample, sample.source)).overall <= 2
+        assert score.score.overall >= 9.5
+        assert asyncio.run(DarkroomJudge().score(sample, sample.source)).score.overall <= 2

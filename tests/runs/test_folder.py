@@ -127,9 +127,10 @@ async def test_an_edit_is_kept_before_it_is_judged(run: RunFolder) -> None:
 
     sample = Sample((photograph(),), "warmer")
     recorder = run.recorder(sample)
-    await recorder(EditStarted(1, "warmer", 0))
+    start = EditStarted(1, "warmer", 0)
+    await recorder(start)
     call = Call("editor", "scripted", 1, 0.0, 0.1, "ok")
-    await recorder(EditFinished(call, Edited(photograph(seed=2))))
+    await recorder(EditFinished(call, Edited(photograph(seed=2)), start))
     with RunFolder.open(run.path) as reader:
         (seen,) = reader.trajectories()
         assert seen.turns[0].critique is None

@@ -7,10 +7,11 @@ import time
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from editthinker.core.contracts import EditorInfo, View
 from editthinker.core.images import Picture
-from editthinker.core.types import Critique, Edited, EditRequest, Sample, Score, Thought
+from editthinker.core.types import Critique, Edited, EditRequest, Judged, Sample, Score, Thought
 from editthinker.testing import (
     ScriptedEditor,
     ScriptedThinker,
@@ -24,13 +25,29 @@ from editthinker.testing import (
 class FairJudge:
     name = "fair"
 
-    async def score(self, sample: Sample, edited: Picture) -> Score:
-        return Score(1, 10)
+    async def score(self, sample: Sample, edited: Picture) -> Judged:
+        return Judged(Score(1, 10))
+
+
+class Painter(ScriptedEditor):
+    """Takes two images and a mask, and keeps to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.info = EditorInfo("painter", max_images=2, mask=True)
+
+    async def edit(self, request: EditRequest) -> Edited:
+        edited = await super().edit(request)
+        if request.mask is None:
+            return edited
+        inside = request.mask.pixels.convert("L")
+        return Edited(Picture(Image.composite(edited.image.pixels, request.images[0].pixels, inside)))
 
 
 def test_the_fakes_keep_their_promises() -> None:
     check_editor(ScriptedEditor)
     check_editor(lambda: ScriptedEditor(seconds=0.02))
+    check_editor(Painter)
     check_thinker(ScriptedThinker)
     check_thinker(lambda: ScriptedThinker("gibberish", "gibberish"))
     check_judge(FairJudge)
@@ -82,6 +99,32 @@ class Mixes(ScriptedEditor):
         return await super().edit(self.last)
 
 
+class Stubborn(ScriptedEditor):
+    async def edit(self, request: EditRequest) -> Edited:
+        return await super().edit(EditRequest(request.images, request.instruction, 0))
+
+
+class Single(ScriptedEditor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.info = EditorInfo("single", max_images=2)
+
+    async def edit(self, request: EditRequest) -> Edited:
+        return await super().edit(EditRequest(request.images[-1:], request.instruction, request.seed))
+
+
+class Strays(ScriptedEditor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.info = EditorInfo("strays", mask=True)
+
+
+class Trips(ScriptedEditor):
+    async def edit(self, request: EditRequest) -> Edited:
+        assert request.images[0].size[0] // 16, "division by zero, somewhere deep"
+        return await super().edit(request)
+
+
 class Nameless(ScriptedEditor):
     def __init__(self) -> None:
         super().__init__(name=" ")
@@ -98,6 +141,10 @@ class Nameless(ScriptedEditor):
         (Clings, "still ran"),
         (Mixes, "must not mix"),
         (Nameless, "needs a name"),
+        (Stubborn, "one and the same image"),
+        (Single, "size of the first image"),
+        (Strays, "outside the mask"),
+        (Trips, r"\(1, 1\) source raised"),
         (object, "needs `info`"),
     ],
 )
@@ -127,9 +174,9 @@ def test_a_broken_thinker_is_found_out(broken: Any, complaint: str) -> None:
 class Moody(FairJudge):
     mood = 0.0
 
-    async def score(self, sample: Sample, edited: Picture) -> Score:
+    async def score(self, sample: Sample, edited: Picture) -> Judged:
         Moody.mood += 0.01
-        return Score(Moody.mood, 5)
+        return Judged(Score(Moody.mood, 5))
 
 
 def test_a_broken_judge_is_found_out() -> None:

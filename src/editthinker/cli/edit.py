@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Any
 
-import typer
-
-from editthinker.cli import options
+from editthinker.cli.options import Order, taking
 
 
-def edit(
-    image: Annotated[
-        str, typer.Argument(metavar="IMAGE", help="The photo; '-' reads it from stdin.", show_default=False)
-    ],
-    instruction: Annotated[
-        str, typer.Argument(metavar="INSTRUCTION", help="What to do to it, in words.", show_default=False)
-    ],
-    out: options.Out = None,
-    editor: options.EditorName = "darkroom",
-    thinker: options.ThinkerName = "darkroom",
-    strategy: options.Strategy = "think-while-edit",
-    turns: options.Turns = 3,
-    seed: options.Seed = 0,
-    threshold: options.Threshold = 8.0,
-    max_seconds: options.MaxSeconds = None,
-    max_editor_calls: options.MaxEditorCalls = None,
-    run: options.Run = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    force: options.Force = False,
-) -> int:
+@taking(Order)
+def edit(**said: Any) -> int:
     """Edit one photo: edit, critique, refine, repeat; deliver the best turn.
 
     \b
@@ -39,27 +18,21 @@ def edit(
       cat photo.jpg | editthinker edit - "black and white" -o - > grey.png
       editthinker edit photo.jpg "sepia" --json --quiet | jq .trajectory.chosen
 
+    \b
+    With an OpenAI key, a vLLM server, a GPU, ComfyUI (--dry-run says what it would take):
+      editthinker edit photo.jpg "add a hat" --editor openai:gpt-image-2 --thinker openai:gpt-5.5
+      editthinker edit photo.jpg "add a hat" --thinker "vllm:EditThinker-8B?base_url=http://gpu:8000/v1"
+      editthinker edit photo.jpg "add a hat" --editor diffusers:black-forest-labs/FLUX.1-Kontext-dev
+      editthinker edit photo.jpg "add a hat" --editor "comfyui:http://127.0.0.1:8188#workflow.json"
+
     Every turn, its scores and the thinker's words are kept in the run folder; report.html there shows them.
     With --json one document goes to stdout once the work is done; when the input cannot be used (exit code 2)
     there is no document, only the sentence on stderr.
-    """  # noqa: D301 click looks for \b
-    from editthinker.cli.session import Order, deliver
 
-    order = Order(
-        image=image,
-        instruction=instruction,
-        out=out,
-        editor=editor,
-        thinker=thinker,
-        strategy=strategy,
-        turns=turns,
-        seed=seed,
-        threshold=threshold,
-        max_seconds=max_seconds,
-        max_editor_calls=max_editor_calls,
-        run=run,
-        json=json,
-        quiet=quiet,
-        force=force,
-    )
-    return deliver(order)
+    Most options can also be set by a variable (--max-cost by EDITTHINKER_MAX_COST) or in a configuration file
+    (editthinker.toml); 'editthinker config show' says what holds and why. Keys are never options: they are
+    read from OPENAI_API_KEY and its like, or from where a setting says (key=env:NAME, key=file:PATH).
+    """  # noqa: D301 click looks for \b
+    from editthinker.cli.session import deliver
+
+    return deliver(Order(**said))

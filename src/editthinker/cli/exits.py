@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from enum import IntEnum
+from typing import Any
 
 import typer
 
@@ -25,6 +26,7 @@ class Exit(IntEnum):
     DELIVERED = 0
     NOT_DELIVERED = 1
     BAD_INPUT = 2
+    SOME_FAILED = 3
     INTERRUPTED = 130
 
 
@@ -65,5 +67,12 @@ def _explain_usage(error: BaseException) -> Exit:
     context = getattr(error, "ctx", None)
     verb = context.command_path if context else "editthinker"
     message = error.format_message() if hasattr(error, "format_message") else str(error)
-    say(f"error: {message.rstrip('.')}; see '{verb} --help'")
+    say(f"error: {message.rstrip('.')}{_variable(error, context)}; see '{verb} --help'")
     return Exit.BAD_INPUT
+
+
+def _variable(error: BaseException, context: Any) -> str:
+    """The environment variable that held the wrong value, if one did."""
+    param = getattr(error, "param", None)
+    source = context.get_parameter_source(param.name) if context and param else None
+    return f" (in {param.envvar})" if param and source and source.name == "ENVIRONMENT" else ""

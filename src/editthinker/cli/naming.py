@@ -7,22 +7,27 @@ from pathlib import Path
 
 from editthinker import resolve
 from editthinker.core.contracts import Editor, Thinker
+from editthinker.core.types import Role
 
 
 def editor(name: str) -> Editor:
     """The editor called `name`. Raises `UnknownName`, `MissingExtra` or `InputError`."""
-    _look_here_too(name)
+    look_here_too("editor", name)
     return resolve.resolve_editor(name)
 
 
 def thinker(name: str) -> Thinker | None:
     """The thinker called `name`, or None for "none". Raises as `editor` does."""
-    _look_here_too(name)
+    look_here_too("thinker", name)
     return resolve.resolve_thinker(name)
 
 
-def _look_here_too(name: str) -> None:
-    """Last in the path, and only for dotted names: a stray file must not stand in for a library."""
+def look_here_too(role: Role, name: str) -> None:
+    """Let a dotted path find modules of the current folder.
+
+    Last in the path, and only for dotted paths: a stray file must not stand in for a library that a built-in
+    adapter looks for.
+    """
     here = str(Path.cwd())
-    if ":" in name and here not in sys.path:
+    if resolve.is_dotted(role, name) and here not in sys.path:
         sys.path.append(here)

@@ -7,6 +7,7 @@ which it would read markup.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,17 +17,20 @@ from editthinker.core.events import (
     EditFinished,
     EditStarted,
     Event,
+    JudgeFinished,
+    JudgeStarted,
+    PlanFinished,
     ThinkFinished,
     ThinkStarted,
     TurnFinished,
 )
-from editthinker.core.types import Score, Turn
+from editthinker.core.types import Call, Plan, Score, Turn
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-    from editthinker.core.records import ScoreRecord
+    from editthinker.core.records import PlanRecord, ScoreRecord, TurnRecord
 
 BAR_CELLS = 10
 INDENT = " " * 8
@@ -63,7 +67,7 @@ class Silent:
 
 
 class Plain:
-    """One line per turn, and one per failed call."""
+    """One line per turn, with its reason if it has one, and one per failed call; the plan before them."""
 
     def __init__(self) -> None:
         self._clock = TurnClock()
@@ -77,10 +81,15 @@ class Plain:
         self._clock.hear(event)
         match event:
             case TurnFinished(turn):
-                score = in_words(turn.critique.score if turn.critique else None)
-                say(f"turn {turn.index}: {score} ({self._clock.lap():.1f} s): {turn.instruction}")
-            case CallFailed(call):
-                say(f"turn {call.turn}: {call.role} failed: {call.error}")
+                if turn.why:
+                    say(f"turn {turn.index}: {turn.why}")
+                took = f"{chosen_of(turn)}{self._clock.lap():.1f} s"
+                say(f"{place(turn)}: {in_words(turn.score)} ({took}): {turn.instruction}")
+            case CallFailed(call, again_in):
+                say(f"turn {call.turn}: {call.role} failed: {call.error}{again(again_in)}")
+            case PlanFinished(plan=plan):
+                for line in steps(plan):
+                    say(line)
 
 
 class Live:
@@ -101,15 +110,20 @@ class Live:
         """Update the spinner, or print a finished turn above it."""
         self._clock.hear(event)
         match event:
-            case EditStarted(turn=index):
-                self._status.update(f"turn {index}: editing")
+            case EditStarted(turn=index, step=step):
+                self._status.update(f"turn {index}{f', step {step}' if step else ''}: editing")
+            case JudgeStarted(turn=index):
+                self._status.update(f"turn {max(index, 1)}: judging")
             case ThinkStarted(turn=index, complaint=complaint):
                 work = (
                     "thinking" if not index else "looking at the result" if not complaint else "asking again"
                 )
                 self._status.update(f"turn {max(index, 1)}: {work}")
-            case CallFailed(call):
-                self._print(_line(f"{call.role} failed  ", inert(call.error, 400)))
+            case CallFailed(call, again_in):
+                self._print(_line(f"{call.role} failed  ", f"{inert(call.error, 400)}{again(again_in)}"))
+            case PlanFinished(plan=plan):
+                for line in steps(plan):
+                    self._print(_line("", inert(line, 400)))
             case TurnFinished(turn):
                 self._print(_turn(turn, self._clock.lap()))
 
@@ -118,21 +132,26 @@ class Live:
 
 
 class TurnClock:
-    """Adds up what the calls of a turn took; a lap ends with the turn."""
+    """From the beginning of a turn's first call to the end of its last; a lap ends with the turn."""
 
     def __init__(self) -> None:
-        self._seconds = 0.0
+        self._spans: list[tuple[float, float]] = []
 
     def hear(self, event: Event) -> None:
-        """Count calls, failed ones too."""
+        """Count calls, failed ones too; those made at the same time count once."""
         match event:
-            case EditFinished(call=call) | ThinkFinished(call=call) | CallFailed(call=call):
-                self._seconds += call.seconds
+            case EditFinished(call=call) | ThinkFinished(call=call) | JudgeFinished(call=call):
+                self._count(call)
+            case CallFailed(call=call):
+                self._count(call)
 
     def lap(self) -> float:
-        """Seconds since the last lap spent in calls."""
-        seconds, self._seconds = self._seconds, 0.0
-        return seconds
+        """Seconds the turn took."""
+        spans, self._spans = self._spans, []
+        return max(end for _, end in spans) - min(start for start, _ in spans) if spans else 0.0
+
+    def _count(self, call: Call) -> None:
+        self._spans.append((call.started, call.started + call.seconds))
 
 
 def in_words(score: Score | ScoreRecord | None) -> str:
@@ -142,13 +161,41 @@ def in_words(score: Score | ScoreRecord | None) -> str:
     return f"semantic {score.semantic:.1f}, quality {score.quality:.1f}, overall {score.overall:.1f}"
 
 
+def place(turn: Turn | TurnRecord) -> str:
+    """Which turn it is, and of which step of the plan."""
+    return f"turn {turn.index}{f' (step {turn.step})' if turn.step else ''}"
+
+
+def chosen_of(turn: Turn | TurnRecord) -> str:
+    """From how many candidates it was chosen, if there were several."""
+    return f"best of {len(turn.others) + 1}, " if turn.others else ""
+
+
+def again(seconds: float | None) -> str:
+    """When a failed call is repeated, if it is."""
+    if seconds is None:
+        return ""
+    return f"; again in {seconds:.0f} s" if seconds >= 1 else "; again at once"
+
+
+def steps(plan: Plan | PlanRecord) -> Iterator[str]:
+    """A plan, line by line."""
+    number = len(plan.steps)
+    yield f"plan: {number} step{'s' * (number != 1)}{f' ({plan.reasoning})' if plan.reasoning else ''}"
+    for count, words in enumerate(plan.steps, 1):
+        yield f"  {count}. {words}"
+
+
 def _turn(turn: Turn, seconds: float) -> Text:
-    text = _line(f"turn {turn.index}  ", inert(turn.instruction, 400))
-    text.append(f"  {seconds:.1f} s", style="dim")
-    if turn.critique is None:
-        return text.append(f"\n{INDENT}not judged", style="dim")
-    text.append_text(_bars(turn.critique.score))
-    if turn.critique.reasoning.strip():
+    text = _line(f"{place(turn)}  ", inert(turn.instruction, 400))
+    text.append(f"  {chosen_of(turn)}{seconds:.1f} s", style="dim")
+    if turn.why:
+        text.append(f"\n{INDENT}{inert(turn.why, 400)}", style="italic dim")
+    if turn.score is None:
+        text.append(f"\n{INDENT}not judged", style="dim")
+    else:
+        text.append_text(_bars(turn.score))
+    if turn.critique and turn.critique.reasoning.strip():
         text.append(f"\n{INDENT}{inert(turn.critique.reasoning, 400)}", style="dim")
     return text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,6 +69,7 @@ def _lines(folder: RunFolder) -> Iterator[str]:
     for trajectory in folder.trajectories():
         yield ""
         yield f"{trajectory.sample.id}: {trajectory.sample.instruction}"
+        yield from _plan(trajectory)
         for turn in trajectory.turns:
             yield from _turn(turn, folder, chosen=turn.index == trajectory.chosen)
         yield from _end(trajectory)
@@ -76,14 +78,44 @@ def _lines(folder: RunFolder) -> Iterator[str]:
 def _turn(turn: TurnRecord, folder: RunFolder, *, chosen: bool) -> Iterator[str]:
     from editthinker.cli.progress import in_words
 
-    score = turn.critique.score if turn.critique else None
-    yield f"  turn {turn.index}{' (delivered)' if chosen else ''}: {in_words(score)}: {turn.instruction}"
+    of = f"{'delivered, ' * chosen}{f'step {turn.step}, ' * bool(turn.step)}"
+    of += f"from turn {turn.base}, " * bool(turn.base) + f"best of {len(turn.others) + 1}, " * bool(
+        turn.others
+    )
+    known = f" ({of.removesuffix(', ')})" if of else ""
+    yield f"  turn {turn.index}{known}: {in_words(turn.score)}: {turn.instruction}"
+    if turn.why:
+        yield f"    why: {turn.why}"
+    if turn.judged and turn.critique and turn.critique.score:
+        yield f"    the thinker gave {in_words(turn.critique.score)}"
     if turn.critique and turn.critique.reasoning:
         yield f"    {turn.critique.reasoning}"
     yield f"    {folder.image_path(turn.image)}"
 
 
+def _plan(trajectory: TrajectoryRecord) -> Iterator[str]:
+    from editthinker.cli.progress import steps
+
+    if trajectory.plan is None:
+        return
+    head, *lines = steps(trajectory.plan)
+    yield f"  {head}"
+    fates = [f"turn {index}" if index else "skipped" for index in trajectory.accepted]
+    for line, fate in zip_longest(lines, fates):
+        if line:
+            yield f"  {line}{f': {fate}' if fate else ''}"
+
+
 def _end(trajectory: TrajectoryRecord) -> Iterator[str]:
     spend = trajectory.spend
     yield f"  stopped: {trajectory.stop.sentence}"
-    yield f"  cost: {spend.editor_calls} edits, {spend.thinker_calls} thoughts, {spend.seconds:.1f} s"
+    if trajectory.chosen_by:
+        yield f"  chosen: {trajectory.chosen_by}"
+    made = (
+        (spend.editor_calls, "edit"),
+        (spend.thinker_calls, "thought"),
+        (spend.judge_calls, "judgement"),
+    )
+    calls = ", ".join(f"{number} {noun}{'s' * (number != 1)}" for number, noun in made if number)
+    money = f", ${spend.cost:.4g}" if spend.cost else ""
+    yield f"  cost: {calls or 'no call'}, {spend.seconds:.1f} s{money}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from editthinker.core.images import Picture
-from editthinker.core.types import Edited, EditRequest, Sample, Score, Thought, Turn
+from editthinker.core.types import Edited, EditRequest, Judged, Plan, Preference, Sample, Thought, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,19 @@ class EditorInfo:
     name: str
     max_images: int = 1
     mask: bool = False
+    """Whether it takes a mask and keeps to it."""
     seeded: bool = True
     """The same request gives the same image."""
     languages: tuple[str, ...] = ("en",)
+    """ISO 639-1 codes of the languages it follows well; empty when that is unknown."""
     prompt_hint: str = ""
     """One sentence on the wording it follows best."""
+    prompt_limit: int | None = None
+    """Words of an instruction it reads; what is longer is cut. None: no limit that matters."""
+    price: float | None = None
+    """US dollars one call is expected to cost; 0 for local ones, None when unknown."""
+    card: str = ""
+    """Where these facts and its presets come from: the model's own card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,9 @@ class View:
     """Finished turns, oldest first; the one being judged is not among them."""
     editor: EditorInfo | None = None
     complaint: str = ""
-    """On a re-ask: why the last reply could not be used."""
+    """On a re-ask: why the last reply could not be used (unreadable, or refused by the editor)."""
+    stacked: bool = False
+    """The next edit starts from `edited`, not from the source: only what is still missing need be said."""
 
 
 @runtime_checkable
@@ -73,6 +83,20 @@ class Thinker(Protocol):
 
 
 @runtime_checkable
+class Planner(Protocol):
+    """A thinker that can also take a compound instruction apart."""
+
+    @property
+    def name(self) -> str:
+        """Name for records."""
+        ...
+
+    async def plan(self, sample: Sample, editor: EditorInfo) -> Plan:
+        """The instruction of `sample` as atomic steps for this editor. Raises `ThinkerError`."""
+        ...
+
+
+@runtime_checkable
 class Judge(Protocol):
     """Scores an edited image independently of the thinker."""
 
@@ -81,6 +105,30 @@ class Judge(Protocol):
         """Name for records."""
         ...
 
-    async def score(self, sample: Sample, edited: Picture) -> Score:
+    async def score(self, sample: Sample, edited: Picture) -> Judged:
         """Score `edited` as an answer to `sample`. Raises `JudgeError`."""
+        ...
+
+
+@runtime_checkable
+class Comparer(Protocol):
+    """A judge of two images at a time; it cancels its own bias for the first or second place."""
+
+    @property
+    def name(self) -> str:
+        """Name for records."""
+        ...
+
+    async def prefer(self, sample: Sample, first: Picture, second: Picture) -> Preference:
+        """Which of the two answers `sample` better. Raises `JudgeError`."""
+        ...
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """A thinker or judge that knows what a call costs; editors say so in `EditorInfo.price`."""
+
+    @property
+    def price(self) -> float | None:
+        """US dollars one call is expected to cost; None when unknown."""
         ...

@@ -29,6 +29,19 @@ class EditThinkerError(Exception):
 
     blame: ClassVar[Blame] = "ours"
 
+    transient: bool = False
+    """Whether the same call may well succeed a moment later (overload, lost connection)."""
+    retry_after: float | None = None
+    """Seconds the other side asked to wait before that, if it said so."""
+    status: int | None = None
+    """The HTTP status behind it, where there was one."""
+    endpoint: str = ""
+    """Which of several servers it came from; empty when there is only one."""
+    refused: bool = False
+    """Whether the other side declined, rather than failed: the same words will be declined again."""
+    cost: float = 0.0
+    """US dollars the failed call cost all the same (a reply that cannot be read was paid for)."""
+
 
 class InputError(EditThinkerError):
     """The user's photo, instruction or option cannot be used."""
@@ -44,7 +57,12 @@ class UnknownName(InputError):
     """No editor, thinker, judge or strategy has this name."""
 
     def __init__(self, kind: str, name: str, known: list[str]) -> None:
-        super().__init__(f"unknown {kind} {name!r}; known: {', '.join(known)}")
+        from difflib import get_close_matches  # late: who is told to guess has time
+
+        heads = {shown.partition(":")[0]: shown for shown in reversed(known)}
+        meant = get_close_matches(name.partition(":")[0], heads, 1, 0.8)
+        guess = f"; did you mean {heads[meant[0]]!r}?" if meant else ";"
+        super().__init__(f"unknown {kind} {name!r}{guess} known: {', '.join(known)}")
 
 
 class MissingExtra(EditThinkerError):
@@ -64,6 +82,8 @@ class EditorError(EditThinkerError):
 
 class Refused(EditorError):
     """The editor declined this instruction; retrying the same words is pointless."""
+
+    refused = True
 
 
 class ThinkerError(EditThinkerError):

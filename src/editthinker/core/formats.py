@@ -97,6 +97,28 @@ def identify(head: bytes) -> str:
     raise ImageError(f"it is not an image of a known kind; those are {', '.join(MEDIA_TYPES)}")
 
 
+_PLAIN_CHUNKS = frozenset({b"IHDR", b"sRGB", b"pHYs", b"IDAT", b"IEND"})
+
+
+def is_plain_png(data: bytes) -> bool:
+    """Whether these bytes are a PNG of 8-bit RGB or RGBA and nothing else: no profile, no words, no tail.
+
+    Who decodes such a file sees the pixels we see, and learns nothing more. Only the frame is looked at;
+    whether the pixels are whole is the decoder's business.
+    """
+    if data[:8] != b"\x89PNG\r\n\x1a\n" or data[24:26] not in (b"\x08\x02", b"\x08\x06"):
+        return False
+    place = 8
+    while place + 12 <= len(data):
+        length, name = int.from_bytes(data[place : place + 4]), data[place + 4 : place + 8]
+        if name not in _PLAIN_CHUNKS:
+            return False
+        place += 12 + length
+        if name == b"IEND":
+            return place == len(data)
+    return False
+
+
 def format_of_suffix(suffix: str) -> str:
     """Pillow's name of the format to write for ".jpg" and the like; otherwise raises `InputError`."""
     try:

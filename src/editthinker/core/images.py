@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -108,6 +108,11 @@ class Picture:
         digest.update(self.pixels.tobytes())
         return digest.hexdigest()
 
+    @property
+    def is_hashed(self) -> bool:
+        """Whether `sha256` costs nothing any more."""
+        return "sha256" in self.__dict__
+
     def array(self) -> npt.NDArray[np.uint8]:
         """The pixels, uint8 HxWx3 or HxWx4, read-only."""
         import numpy as np
@@ -117,8 +122,17 @@ class Picture:
         return array
 
     def encode(self, media_type: str = "image/png") -> bytes:
-        """The pixels as PNG, JPEG or WebP with no metadata at all. Raises `InputError`."""
+        """The pixels as PNG, JPEG or WebP with no metadata at all. Raises `InputError`.
+
+        PNG is made once however often it is asked for, and not at all where the editor's own bytes are it.
+        """
+        if media_type == "image/png":
+            return self._png
         return _encoded(self.pixels, formats.format_of_media_type(media_type))
+
+    @cached_property
+    def _png(self) -> bytes:
+        return self.encoded if formats.is_plain_png(self.encoded) else _encoded(self.pixels, "PNG")
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write a file in the format its suffix names, whole or not at all, without metadata.
@@ -129,6 +143,22 @@ class Picture:
         name = formats.format_of_suffix(target.suffix)
         profile = colour.srgb_profile() if self.profiled else None
         files.write_atomically(target, _encoded(self.pixels, name, profile), overwrite=overwrite)
+
+    def within(self, pixels: int) -> Picture:
+        """Itself, or shrunk (never squeezed, never enlarged) so that width x height is at most `pixels`."""
+        width, height = self.size
+        if width * height <= pixels:
+            return self
+        scale = (pixels / (width * height)) ** 0.5
+        return self.resized((max(1, int(width * scale)), max(1, int(height * scale))))
+
+    def resized(self, size: tuple[int, int]) -> Picture:
+        """At another size, alpha too; the caller answers for the aspect ratio."""
+        return self if size == self.size else Picture(_resized(self.pixels, size), name=self.name)
+
+    def flattened(self) -> Picture:
+        """Without alpha, over white."""
+        return Picture(colour.flattened(self.pixels), name=self.name) if self.has_alpha else self
 
     def fitted(self, side: int, fill: tuple[int, int, int] = (128, 128, 128)) -> Fitted:
         """The whole picture within a square of `side` pixels, centred, never squeezed, flat over white."""
@@ -152,6 +182,41 @@ class Fitted(Picture):
         return Picture(_resized(self.pixels.crop(self.box), size), name=self.name)
 
 
+class Folded(Picture):
+    """A picture whose bytes lie elsewhere; they are read and decoded whenever somebody looks, and let go.
+
+    What a finished turn's image is in a run with many samples: it is hardly looked at again.
+    """
+
+    def __init__(self, picture: Picture, read: Callable[[], bytes]) -> None:
+        """`read` gives the bytes again, such as they are; hashes the pixels now, while they are there."""
+        facts = {"media_type": picture.media_type, "name": picture.name, "profiled": picture.profiled}
+        known = {"sha256": picture.sha256, "_read_again": read}
+        self.__dict__.update(facts, **known, _size=picture.size, _alpha=picture.has_alpha)
+
+    @property
+    def encoded(self) -> bytes:
+        """As stored."""
+        data: bytes = self.__dict__["_read_again"]()
+        return data
+
+    @property
+    def pixels(self) -> Image.Image:
+        """Decoded anew."""
+        return Picture.decode(self.encoded, self.name).pixels
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """As `Picture.size`."""
+        size: tuple[int, int] = self.__dict__["_size"]
+        return size
+
+    @property
+    def has_alpha(self) -> bool:
+        """As `Picture.has_alpha`."""
+        return bool(self.__dict__["_alpha"])
+
+
 def _encoded(pixels: Image.Image, name: str, profile: bytes | None = None) -> bytes:
     if max(pixels.size) > (limit := _MAX_SIDE.get(name, max(pixels.size))):
         raise InputError(f"{name} holds at most {limit} pixels a side, not {max(pixels.size)}; choose PNG")
@@ -161,14 +226,14 @@ def _encoded(pixels: Image.Image, name: str, profile: bytes | None = None) -> by
     return stream.getvalue()
 
 
-def _resized(rgb: Image.Image, size: tuple[int, int]) -> Image.Image:
+def _resized(pixels: Image.Image, size: tuple[int, int]) -> Image.Image:
     """Area averages when shrinking, cubic when growing: what the shipped thinker was trained on."""
     import cv2
     import numpy as np
 
-    shrinks = size[0] * size[1] < rgb.width * rgb.height
+    shrinks = size[0] * size[1] < pixels.width * pixels.height
     method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return Image.fromarray(cv2.resize(np.asarray(rgb), size, interpolation=method))
+    return Image.fromarray(cv2.resize(np.asarray(pixels), size, interpolation=method))
 
 
 def _channels(array: Any) -> npt.NDArray[np.uint8]:

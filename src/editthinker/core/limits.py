@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from editthinker.core.errors import BudgetExceeded, InputError
-from editthinker.core.types import Spend, Stop, StopReason, Turn
+from editthinker.core.types import Role, Spend, Stop, StopReason, Turn
+
+ROLES: tuple[Role, ...] = ("editor", "thinker")
+"""Who has to be asked for a turn, where there is no separate judge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,7 @@ class Limits:
     """Turns at most; the second brings most of the gain (paper table 8), paper runs use 5."""
     editor_calls: int | None = None
     thinker_calls: int | None = None
+    judge_calls: int | None = None
     """Attempts, failed ones and re-asks included."""
     seconds: float | None = None
     """Wall-clock from the first call; a call still running then is cancelled."""
@@ -35,6 +38,8 @@ class Limits:
     """Stop when this many turns in a row brought no new best score; None never does."""
     reasks: int = 2
     """How often a reply that cannot be read is asked for again, per critique."""
+    retries: int = 2
+    """How often a call that failed in passing (overload, lost connection) is repeated; each is a call."""
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -43,6 +48,8 @@ class Limits:
             ("thinker_calls", 0),
             ("patience", 1),
             ("reasks", 0),
+            ("judge_calls", 0),
+            ("retries", 0),
         ):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
@@ -53,37 +60,39 @@ class Limits:
                 isinstance(value, int | float) and math.isfinite(value) and value >= 0
             ):
                 raise InputError(f"{name} must be a number of at least 0, got {value!r}")
-        if self.turns is None or self.reasks is None:
-            raise InputError("turns and reasks must be given")
+        if None in (self.turns, self.reasks, self.retries):
+            raise InputError("turns, reasks and retries must be given")
 
     def with_threshold(self, threshold: float) -> Limits:
         """The same limits, satisfied when both scores reach `threshold`."""
         return replace(self, semantic=threshold, quality=threshold)
 
     def satisfied(self, turn: Turn) -> bool:
-        """Whether the thinker's scores of this turn reach both thresholds; never true without a critique."""
-        if turn.critique is None:
-            return False
-        score = turn.critique.score
-        return score.semantic >= self.semantic and score.quality >= self.quality
+        """Whether the scores of this turn reach both thresholds; without any, the thinker's verdict."""
+        if turn.score is None:
+            return bool(turn.critique and turn.critique.satisfied)
+        return turn.score.semantic >= self.semantic and turn.score.quality >= self.quality
 
-    def after(self, turns: Sequence[Turn], spend: Spend) -> Stop | None:
-        """Whether to stop after these turns (at least one), for a strategy that refines its instruction."""
+    def after(self, turns: Sequence[Turn], spend: Spend, roles: Sequence[Role] = ROLES) -> Stop | None:
+        """Whether to stop after these turns (at least one), whatever a policy would do next."""
         if self.satisfied(turns[-1]):
             return Stop(StopReason.SATISFIED)
-        return self.exhausted(turns, spend) or self._nothing_new(turns)
+        if (critique := turns[-1].critique) and critique.impossible:
+            return Stop(StopReason.IMPOSSIBLE, critique.impossible)
+        return self.exhausted(turns, spend, roles) or self._plateau(turns)
 
-    def exhausted(self, turns: Sequence[Turn], spend: Spend) -> Stop | None:
-        """Whether the turns or a budget are used up, so that no further turn could be made and judged."""
+    def exhausted(self, turns: Sequence[Turn], spend: Spend, roles: Sequence[Role] = ROLES) -> Stop | None:
+        """Whether the turns or a budget are used up, so that `roles` could make no further turn."""
         if len(turns) >= self.turns:
             return Stop(StopReason.TURN_LIMIT, f"{self.turns}")
-        return self.before("editor", spend) or self.before("thinker", spend)
+        return next((stop for role in roles if (stop := self.before(role, spend))), None)
 
-    def before(self, role: Literal["editor", "thinker"], spend: Spend) -> Stop | None:
+    def before(self, role: Role, spend: Spend) -> Stop | None:
         """Whether one more call of this role would break a budget."""
         calls, allowed = {
             "editor": (spend.editor_calls, self.editor_calls),
             "thinker": (spend.thinker_calls, self.thinker_calls),
+            "judge": (spend.judge_calls, self.judge_calls),
         }[role]
         if allowed is not None and calls >= allowed:
             return Stop(StopReason.CALL_LIMIT, f"{allowed} {role} calls")
@@ -93,17 +102,9 @@ class Limits:
             return Stop(StopReason.COST_LIMIT, f"${self.cost:g}")
         return None
 
-    def _nothing_new(self, turns: Sequence[Turn]) -> Stop | None:
-        critique = turns[-1].critique
-        if critique is None:
-            return None
-        proposed, sent = _words(critique.refined_instruction), [_words(turn.instruction) for turn in turns]
-        if proposed == sent[-1]:
-            return Stop(StopReason.UNCHANGED_INSTRUCTION)
-        if proposed in sent:
-            return Stop(StopReason.REPEATED_INSTRUCTION, f"that of turn {sent.index(proposed) + 1}")
-        scores = [turn.critique.score.overall for turn in turns if turn.critique]
-        since_best = len(scores) - 1 - scores.index(max(scores))
+    def _plateau(self, turns: Sequence[Turn]) -> Stop | None:
+        scores = [turn.score.overall for turn in turns if turn.score]
+        since_best = len(scores) - 1 - scores.index(max(scores)) if scores else 0
         if self.patience is not None and since_best >= self.patience:
             return Stop(StopReason.PLATEAU, f"no better score in {since_best} turns")
         return None
@@ -115,8 +116,3 @@ class LimitReached(BudgetExceeded):
     def __init__(self, stop: Stop) -> None:
         super().__init__(stop.sentence)
         self.stop = stop
-
-
-def _words(instruction: str) -> list[str]:
-    """Two instructions that differ in white space only are the same; case may matter (text to write)."""
-    return instruction.split()

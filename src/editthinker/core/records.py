@@ -17,6 +17,7 @@ from editthinker.core.types import (
     Call,
     Critique,
     Failure,
+    Plan,
     Role,
     Sample,
     Score,
@@ -27,8 +28,11 @@ from editthinker.core.types import (
     Turn,
 )
 
-SCHEMA_VERSION = 1
-"""Raise it, and the `Literal` in `Document`, whenever a field changes its meaning, appears or goes."""
+SCHEMA_VERSION = 2
+"""Raise it, and the `Literal` in `Document`, whenever a field changes its meaning, appears or goes.
+
+2 added judges, bases, steps and candidates; a record of version 1 reads as one without them.
+"""
 
 
 class Record(BaseModel):
@@ -40,7 +44,7 @@ class Record(BaseModel):
 class Document(Record):
     """A record that is stored on its own and therefore says which schema it follows."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
 
 
 class ImageRef(Record):
@@ -64,11 +68,21 @@ class ScoreRecord(Record):
 
 
 class CritiqueRecord(Record):
-    score: ScoreRecord
+    score: ScoreRecord | None = None
     reasoning: str
     refined_instruction: str
     reply: str = ""
     """The thinker's raw text; empty for thinkers that do not speak text."""
+    satisfied: bool | None = None
+    impossible: str = ""
+
+
+class CandidateRecord(Record):
+    seed: int
+    image: ImageRef
+    cost: float = 0.0
+    notes: dict[str, Any] = Field(default_factory=dict)
+    score: ScoreRecord | None = None
 
 
 class TurnRecord(Document):
@@ -79,6 +93,17 @@ class TurnRecord(Document):
     cost: float = 0.0
     notes: dict[str, Any] = Field(default_factory=dict)
     critique: CritiqueRecord | None = None
+    judged: ScoreRecord | None = None
+    base: int = 0
+    step: int = 0
+    editor: str = ""
+    why: str = ""
+    others: tuple[CandidateRecord, ...] = ()
+
+    @property
+    def score(self) -> ScoreRecord | None:
+        """As `Turn.score`: the judge's, else the thinker's."""
+        return self.judged or (self.critique.score if self.critique else None)
 
 
 class CallRecord(Document):
@@ -92,6 +117,7 @@ class CallRecord(Document):
     """ "ok" or the name of the error class."""
     error: str = ""
     cost: float = 0.0
+    notes: dict[str, Any] = Field(default_factory=dict)
 
 
 class SampleRecord(Document):
@@ -124,6 +150,11 @@ class SpendRecord(Record):
     cost: float = 0.0
 
 
+class PlanRecord(Record):
+    steps: tuple[str, ...] = Field(min_length=1)
+    reasoning: str = ""
+
+
 class TrajectoryRecord(Document):
     sample: SampleRecord
     turns: tuple[TurnRecord, ...]
@@ -134,6 +165,9 @@ class TrajectoryRecord(Document):
     chosen: int | None = None
     """Index (from 1) of the delivered turn; null when nothing is better than the source."""
     failure: FailureRecord | None = None
+    plan: PlanRecord | None = None
+    accepted: tuple[int | None, ...] = ()
+    chosen_by: str = ""
 
 
 Keep = Callable[[Picture], ImageRef]
@@ -144,12 +178,18 @@ def score_record(score: Score) -> ScoreRecord:
     return ScoreRecord(semantic=score.semantic, quality=score.quality, overall=score.overall)
 
 
+def _optional(score: Score | None) -> ScoreRecord | None:
+    return score_record(score) if score else None
+
+
 def critique_record(critique: Critique) -> CritiqueRecord:
     return CritiqueRecord(
-        score=score_record(critique.score),
+        score=_optional(critique.score),
         reasoning=critique.reasoning,
         refined_instruction=critique.refined_instruction,
         reply=critique.reply,
+        satisfied=critique.satisfied,
+        impossible=critique.impossible,
     )
 
 
@@ -162,6 +202,21 @@ def turn_record(turn: Turn, keep: Keep) -> TurnRecord:
         cost=turn.edited.cost,
         notes=dict(turn.edited.notes),
         critique=critique_record(turn.critique) if turn.critique else None,
+        judged=_optional(turn.judged),
+        base=turn.base,
+        step=turn.step,
+        editor=turn.editor,
+        why=turn.why,
+        others=tuple(
+            CandidateRecord(
+                seed=other.seed,
+                image=keep(other.edited.image),
+                cost=other.edited.cost,
+                notes=dict(other.edited.notes),
+                score=_optional(other.score),
+            )
+            for other in turn.others
+        ),
     )
 
 
@@ -175,6 +230,7 @@ def call_record(call: Call) -> CallRecord:
         outcome=call.outcome,
         error=call.error,
         cost=call.cost,
+        notes=dict(call.notes),
     )
 
 
@@ -207,6 +263,10 @@ def spend_record(spend: Spend) -> SpendRecord:
     )
 
 
+def plan_record(plan: Plan) -> PlanRecord:
+    return PlanRecord(steps=plan.steps, reasoning=plan.reasoning)
+
+
 def trajectory_record(trajectory: Trajectory, keep: Keep) -> TrajectoryRecord:
     return TrajectoryRecord(
         sample=sample_record(trajectory.sample, keep),
@@ -217,4 +277,7 @@ def trajectory_record(trajectory: Trajectory, keep: Keep) -> TrajectoryRecord:
         spend=spend_record(trajectory.spend),
         chosen=trajectory.chosen,
         failure=failure_record(trajectory.failure) if trajectory.failure else None,
+        plan=plan_record(trajectory.plan) if trajectory.plan else None,
+        accepted=trajectory.accepted,
+        chosen_by=trajectory.chosen_by,
     )

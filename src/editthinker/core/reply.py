@@ -70,6 +70,8 @@ T = TypeVar("T")
 def render(critique: Critique) -> str:
     """The reply that says this critique; `parse` gives it back, white space of the instruction collapsed."""
     score = critique.score
+    if score is None:
+        raise ValueError("a critique without a score has no reply in this grammar")
     return (
         f"<think>{_escaped(critique.reasoning)}</think>\n"
         f'<score>{{"semantic": {score.semantic:.12g}, "quality": {score.quality:.12g}}}</score>\n'
@@ -88,6 +90,11 @@ def parse(text: str, *, previous_instruction: str) -> Critique:
         refined_instruction=_the_one("answer", {_answer(part, longest) for part in parts.answers}),
         reply=text.encode("utf-8", "replace").decode(),
     )
+
+
+def read_instruction(text: str, *, previous_instruction: str) -> str:
+    """An instruction of a reply in another form, cleaned and checked as `<answer>`. Raises `ReplyError`."""
+    return _answer(_visible(text), max(MAX_ANSWER, 2 * len(previous_instruction)))
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Which turn is delivered: the best by the thinker's overall score, or none when the source is better.
+"""Which turn is delivered: the best by its overall score, or none when the source is better.
 
 In: the source and the turns. Out: the index of the chosen turn. It asks nobody: scores and pixels decide.
 """
@@ -19,12 +19,19 @@ _STRIP = 64
 def choose(source: Picture, turns: Sequence[Turn], *, floor: float = FLOOR) -> int | None:
     """Index of the best turn by `overall`, the earlier one on a tie; None when none beats the source.
 
-    Turns without a critique count only when no turn has one; then the first that changed a pixel is taken.
+    Turns that answer the whole instruction come before those that work at one step of a plan; where there are
+    only such, the latest step counts, as it holds those before. Turns without a score count only when no turn
+    has one; then the one the thinker was content with is taken, else the first that changed a pixel.
     """
-    judged = [turn for turn in turns if turn.critique]
-    candidates = [turn for turn in judged or turns if beats_source(source, turn, floor=floor)]
-    best = max(candidates, key=_overall, default=None)
+    best = max(worthy(source, turns, floor=floor), key=lambda turn: (turn.step, merit(turn)), default=None)
     return best.index if best else None
+
+
+def worthy(source: Picture, turns: Sequence[Turn], *, floor: float = FLOOR) -> list[Turn]:
+    """The turns among which to choose: all are worth more than giving the source back."""
+    whole = [turn for turn in turns if not turn.step] or turns
+    scored = [turn for turn in whole if turn.score]
+    return [turn for turn in scored or whole if beats_source(source, turn, floor=floor)]
 
 
 def beats_source(source: Picture, turn: Turn, *, floor: float = FLOOR) -> bool:
@@ -33,10 +40,8 @@ def beats_source(source: Picture, turn: Turn, *, floor: float = FLOOR) -> bool:
     It is not when its `semantic` or its `overall` score is `floor` or less (nothing done, or done at the
     price of the picture), or when every pixel is still the source's.
     """
-    if turn.critique:
-        score = turn.critique.score
-        if min(score.semantic, score.overall) <= floor:
-            return False
+    if turn.score and min(turn.score.semantic, turn.score.overall) <= floor:
+        return False
     return not same_pixels(source, turn.image)
 
 
@@ -44,14 +49,20 @@ def same_pixels(one: Picture, other: Picture) -> bool:
     """Whether two pictures show the same pixels; strip by strip, so that a difference is found early."""
     if one.size != other.size:
         return False
-    mode = "RGB" if one.pixels.mode == other.pixels.mode == "RGB" else "RGBA"
+    if one.has_alpha == other.has_alpha and one.is_hashed and other.is_hashed:
+        return one.sha256 == other.sha256
+    mode = "RGBA" if one.has_alpha or other.has_alpha else "RGB"
     width, height = one.size
+    left, right = one.pixels, other.pixels
     for top in range(0, height, _STRIP):
         box = (0, top, width, min(top + _STRIP, height))
-        if one.pixels.crop(box).convert(mode).tobytes() != other.pixels.crop(box).convert(mode).tobytes():
+        if left.crop(box).convert(mode).tobytes() != right.crop(box).convert(mode).tobytes():
             return False
     return True
 
 
-def _overall(turn: Turn) -> float:
-    return turn.critique.score.overall if turn.critique else 0.0
+def merit(turn: Turn) -> float:
+    """What turns are ranked by: the overall score; without any, 1 for a turn the thinker was content with."""
+    if turn.score:
+        return turn.score.overall
+    return float(bool(turn.critique and turn.critique.satisfied))

@@ -43,12 +43,17 @@ class Score:
 class Critique:
     """What the thinker says of one edited image (paper equation 1)."""
 
-    score: Score
+    score: Score | None
+    """None from a thinker that gives a verdict only; a judge then scores (paper section 4, the expert)."""
     reasoning: str
     refined_instruction: str
     """The instruction for the next turn; equal to the one just sent when nothing should change."""
     reply: str = ""
     """The thinker's raw text, kept for the record; empty for thinkers that do not speak text."""
+    satisfied: bool | None = None
+    """The thinker's own verdict where it gives one; it counts only where nobody gave a score."""
+    impossible: str = ""
+    """Why no edit of this photo can do what was asked; empty when one might."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Sample:
     instruction: str
     id: str = "sample"
     mask: Picture | None = None
+    """Of the source's size; white where the edit belongs, black where nothing may change."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Free labels (task type, group, licence); never shown to editor or thinker."""
     truth: Any = None
@@ -83,6 +89,7 @@ class EditRequest:
     instruction: str
     seed: int
     mask: Picture | None = None
+    """Of the first image's size; white where it may change, black where it must not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,42 @@ class Thought:
     critique: Critique
     cost: float = 0.0
     notes: Mapping[str, Any] = field(default_factory=dict)
+    """What belongs into the record of the call (model, tokens, temperature, seed); JSON values only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a judge hands back: its score and what it cost."""
+
+    score: Score
+    reasoning: str = ""
+    cost: float = 0.0
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """Which of two edited images follows the instruction better."""
+
+    better: Literal[-1, 0, 1]
+    """-1: the first, 1: the second, 0: a tie."""
+    reasoning: str = ""
+    cost: float = 0.0
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A compound instruction as atomic steps, in the order in which they are done."""
+
+    steps: tuple[str, ...]
+    reasoning: str = ""
+    cost: float = 0.0
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.steps or not all(step.strip() for step in self.steps):
+            raise ValueError("a plan needs at least one step, and words in every step")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +162,19 @@ class Call:
     """`"ok"` or the name of the error class."""
     error: str = ""
     cost: float = 0.0
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """What the model noted of this call (tokens, temperature, ...); of an editor's, see `Edited.notes`."""
+    question: str = ""
+    """What was asked, as `core.past` names it; a call with this name and an answer is not made again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An edited image of the same turn that was not taken."""
+
+    seed: int
+    edited: Edited
+    score: Score | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +188,28 @@ class Turn:
     edited: Edited
     critique: Critique | None
     """None only when the strategy does not judge (`single` without a thinker) or the thinker failed."""
+    judged: Score | None = None
+    """The score of a separate judge, where there is one; it takes the place of the thinker's."""
+    base: int = 0
+    """Which image was edited: 0 the source, else that of this earlier turn."""
+    step: int = 0
+    """Number of the plan's step this turn works at, from 1; 0: it answers the whole instruction."""
+    editor: str = ""
+    """Name of the editor that made it."""
+    why: str = ""
+    """Why this turn was made the way it was, where a policy chose; one phrase for a person."""
+    others: tuple[Candidate, ...] = ()
+    """Candidates of this turn that lost, in the order in which they were made."""
 
     @property
     def image(self) -> Picture:
         """The edited image."""
         return self.edited.image
+
+    @property
+    def score(self) -> Score | None:
+        """What counts for stopping and choosing: the judge's score if there is one, else the thinker's."""
+        return self.judged or (self.critique.score if self.critique else None)
 
 
 class StopReason(StrEnum):
@@ -219,6 +292,12 @@ class Trajectory:
     chosen: int | None = None
     """Index (from 1) of the delivered turn; None when no turn is better than the untouched source."""
     failure: Failure | None = None
+    plan: Plan | None = None
+    """The steps of `plan-and-edit`."""
+    accepted: tuple[int | None, ...] = ()
+    """For each step of the plan that was worked at: index of its accepted turn, None when it was skipped."""
+    chosen_by: str = ""
+    """How the delivered turn was chosen, when not by the best overall score alone."""
 
     @property
     def turn(self) -> Turn | None:

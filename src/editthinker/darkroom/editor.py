@@ -73,7 +73,7 @@ class DarkroomEditor:
     @cached_property
     def info(self) -> EditorInfo:
         """Facts for the thinker and the loop."""
-        return EditorInfo("darkroom", prompt_hint="short plain clauses, one for each edit")
+        return EditorInfo("darkroom", price=0.0, prompt_hint="short plain clauses, one for each edit")
 
     async def edit(self, request: EditRequest) -> Edited:
         """Edit in a worker thread. Raises `Refused` for a language it does not read."""

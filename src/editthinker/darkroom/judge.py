@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from editthinker.core.errors import JudgeError
 from editthinker.core.images import Picture
-from editthinker.core.types import Sample, Score
+from editthinker.core.types import Judged, Sample, Score
 from editthinker.darkroom.operations import geometry, render
 from editthinker.darkroom.perception import (
     DETAIL_MAP,
@@ -253,11 +253,11 @@ class DarkroomJudge:
 
     name = "darkroom"
 
-    async def score(self, sample: Sample, edited: Picture) -> Score:
+    async def score(self, sample: Sample, edited: Picture) -> Judged:
         """Score in a worker thread. Raises `JudgeError` for a sample without a known target."""
         program = getattr(sample.truth, "program", sample.truth)
         if not (isinstance(program, tuple) and all(isinstance(o, Operation) for o in program)):
             raise JudgeError(
                 f"the darkroom judge needs a known target program; sample {sample.id!r} has none"
             )
-        return (await asyncio.to_thread(verdict, sample.source, edited, program)).score
+        return Judged((await asyncio.to_thread(verdict, sample.source, edited, program)).score)

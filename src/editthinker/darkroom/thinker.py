@@ -13,10 +13,10 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from editthinker.core import reply
-from editthinker.core.contracts import View
+from editthinker.core.contracts import EditorInfo, View
 from editthinker.core.errors import ThinkerError
-from editthinker.core.types import Critique, Thought
-from editthinker.darkroom import expert, judge, layout, weights
+from editthinker.core.types import Critique, Plan, Sample, Thought
+from editthinker.darkroom import expert, judge, layout, planning, weights
 from editthinker.darkroom.decoder import Decoder, Floats, Sequence, open_session
 from editthinker.darkroom.wording import fold_quotes, token_id, unfold_quotes
 
@@ -28,12 +28,16 @@ EDITOR_READS = 0.6
 """How often the editor does what words say that the thinker cannot read; set before any bench."""
 PRESENT = 0.8
 """How much of an operation the expert wants to see before calling it done."""
+SURE_ENOUGH = 0.5
+"""Odds of a reading below which a wish is not taken apart. Of 250 validation wishes, 220 were read with at
+least these odds and 98 % of them right; of the 30 others, 33 %."""
 
 
 class DarkroomThinker:
     """The thinker behind the name "darkroom". Greedy, so the same view gives the same critique."""
 
     name = "darkroom"
+    price = 0.0
 
     def __init__(self, vision: bytes, decoder: bytes, tokenizer: str) -> None:
         self._vision = open_session(vision)
@@ -55,6 +59,21 @@ class DarkroomThinker:
     async def think(self, view: View) -> Thought:
         """Critique in a worker thread; before any edit the source is shown. Raises `ReplyError`."""
         return await asyncio.to_thread(self._think, view)
+
+    async def plan(self, sample: Sample, editor: EditorInfo) -> Plan:
+        """The wish in plain words, one step for each operation, in a worker thread.
+
+        A wish for one thing, and one that is not read with some certainty, stays whole, in the user's words.
+        """
+        return await asyncio.to_thread(self._plan, sample.instruction)
+
+    def _plan(self, instruction: str) -> Plan:
+        asked, strings = fold_quotes(instruction)
+        reading, odds = self._reading(self._cut(asked))
+        steps = planning.clauses(reading.partition(":")[2], strings)
+        if odds < SURE_ENOUGH or len(steps) < 2:
+            return Plan((instruction,), "it asks for one thing" if steps else "")
+        return Plan(steps, f"it asks for {len(steps)} things")
 
     def _think(self, view: View) -> Thought:
         asked, strings = fold_quotes(view.sample.instruction)
@@ -109,21 +128,23 @@ class DarkroomThinker:
         If it was misread, what was said is void: then the user's own words, as the editor read them, are
         right in `EDITOR_READS` of cases, and the thinker's rewording is wrong.
         """
-        sure = self._sure(asked)
+        _, sure = self._reading(asked)
         own_words = view.instruction == view.sample.instruction
         return sure * semantic + (1 - sure) * (10 * EDITOR_READS if own_words else 0.0)
 
-    def _sure(self, asked: str) -> float:
-        """The model's own odds that its reading of the wish, in plain words, is the right one."""
+    def _reading(self, asked: str) -> tuple[str, float]:
+        """What the model takes the wish to be, in plain words after a colon, and its odds of being right."""
         sequence, sure = self._decoder.start(), 1.0
         logits = sequence.feed(self._tokenizer.encode(layout.prompt(asked, "", images=0)).ids)
-        for _ in range(MAX_REPLY):
+        written: list[int] = []
+        while len(written) < MAX_REPLY:
             token = int(logits.argmax())
             sure *= float(_softmax(logits)[token])
             if token == self._end:
                 break
+            written.append(token)
             logits = sequence.feed([token])
-        return sure
+        return self._decode(written), sure
 
     def _decode(self, ids: list[int]) -> str:
         text: str = self._tokenizer.decode(ids, skip_special_tokens=False)

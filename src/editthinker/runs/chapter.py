@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from editthinker.core.records import CallRecord, CritiqueRecord, TrajectoryRecord, TurnRecord
+from editthinker.core.records import CallRecord, TrajectoryRecord, TurnRecord
 from editthinker.core.types import StopReason
 from editthinker.runs.folder import UNFINISHED
-from editthinker.runs.markup import Html, changed_words, element, joined, text
-from editthinker.runs.pieces import bar, facts, grade, image, plural
+from editthinker.runs.markup import Html, element, joined, text
+from editthinker.runs.pieces import grade, image, plural
 from editthinker.runs.previews import Preview
+from editthinker.runs.turns import accounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,10 @@ def article(chapter: Chapter) -> Html:
             "h2", text(words, 2000), class_=f"instruction{' long' if len(words) > 140 else ''}", dir="auto"
         ),
         _verdict(record),
+        _plan(record),
         _stage(chapter),
         _strip(chapter),
-        element("section", *_turns(chapter), class_="turns", aria_label="Turns"),
+        element("section", *accounts(record, chapter.previews), class_="turns", aria_label="Turns"),
         _ending(record),
         _calls(record.calls) if record.calls else None,
         id=chapter.anchor,
@@ -84,6 +86,24 @@ def outcome(record: TrajectoryRecord) -> str:
     if record.stop == UNFINISHED:
         return "Not finished"
     return "Failed" if record.failure else "Nothing better than the source"
+
+
+def _plan(record: TrajectoryRecord) -> Html | None:
+    """The steps, and what became of each."""
+    if record.plan is None or len(record.plan.steps) < 2:
+        return None
+    fates = [f"turn {index}" if index else "skipped" for index in record.accepted]
+    fates += ["not reached"] * (len(record.plan.steps) - len(fates))
+    steps = (
+        element(
+            "li",
+            element("span", text(words, 300), class_="words", dir="auto"),
+            element("span", fate, class_="fate"),
+            class_=None if fate.startswith("turn") else "undone",
+        )
+        for words, fate in zip(record.plan.steps, fates, strict=False)
+    )
+    return element("ol", *steps, class_="plan", aria_label="Plan")
 
 
 def _stage(chapter: Chapter) -> Html:
@@ -126,103 +146,35 @@ def _stage(chapter: Chapter) -> Html:
 def _strip(chapter: Chapter) -> Html | None:
     if chapter.shown is None:
         return None
-    source = element(
-        "li", image(chapter.source.small, "Source image"), element("span", "Source", class_="name")
-    )
-    return element("ol", source, *(_frame(chapter, turn) for turn in chapter.record.turns), class_="strip")
+    frames = (_frame(chapter, turn) for turn in chapter.record.turns)
+    return element("ol", *_inputs(chapter), *frames, class_="strip")
+
+
+def _inputs(chapter: Chapter) -> Iterator[Html]:
+    """The source, further images that went with it, the mask."""
+    sample = chapter.record.sample
+    names = ["Source", *(f"Image {number}" for number in range(2, len(sample.images) + 1)), "Mask"]
+    for name, ref in zip(names, (*sample.images, sample.mask), strict=True):
+        if ref is not None:
+            shown = image(chapter.previews[ref.sha256].small, f"{name} image" if name == "Source" else name)
+            yield element("li", shown, element("span", name, class_="name"))
 
 
 def _frame(chapter: Chapter, turn: TurnRecord) -> Html:
     """One turn in the strip; pressing it puts it on the slider."""
     delivered = turn.index == chapter.record.chosen
-    score = f"{turn.critique.score.overall:.1f}" if turn.critique else "not judged"
+    score = f"{turn.score.overall:.1f}" if turn.score else "not judged"
     button = element(
         "button",
         image(chapter.preview(turn).small, f"Edited image of turn {turn.index}"),
-        element("span", f"Turn {turn.index}", class_="name"),
-        element("span", score, class_=f"figure {grade(turn.critique)}"),
+        element("span", f"Turn {turn.index}" + (f" · step {turn.step}" * bool(turn.step)), class_="name"),
+        element("span", score, class_=f"figure {grade(turn.score)}"),
         element("span", "Delivered", class_="badge") if delivered else None,
         type="button",
         data_show=turn.index,
         aria_pressed="true" if turn is chapter.shown else "false",
     )
     return element("li", button)
-
-
-def _turns(chapter: Chapter) -> Iterator[Html]:
-    before = chapter.record.sample.instruction
-    overall: float | None = None
-    for turn in chapter.record.turns:
-        yield _turn(chapter, turn, before, overall)
-        before = turn.instruction
-        overall = turn.critique.score.overall if turn.critique else None
-
-
-def _turn(chapter: Chapter, turn: TurnRecord, before: str, overall: float | None) -> Html:
-    same = turn.instruction == before
-    words = text(turn.instruction) if same else changed_words(before, turn.instruction)
-    note = ("sent unchanged" if turn.index == 1 else "sent again") if same else "refined"
-    delivered = turn.index == chapter.record.chosen
-    return element(
-        "section",
-        element(
-            "div", image(chapter.preview(turn).small, f"Edited image of turn {turn.index}"), class_="picture"
-        ),
-        element(
-            "div",
-            element(
-                "h3",
-                f"Turn {turn.index}",
-                element("span", note, class_="note"),
-                element("span", "Delivered", class_="badge") if delivered else None,
-            ),
-            element("p", words, class_="sent", dir="auto"),
-            _critique(turn.critique, overall)
-            if turn.critique
-            else element("p", "Not judged.", class_="note"),
-            _particulars(turn),
-            class_="account",
-        ),
-        class_="turn chosen" if delivered else "turn",
-    )
-
-
-def _critique(critique: CritiqueRecord, overall_before: float | None) -> Html:
-    score = critique.score
-    gain = None if overall_before is None else score.overall - overall_before
-    rows = (
-        ("Semantic", score.semantic, None),
-        ("Quality", score.quality, None),
-        ("Overall", score.overall, gain),
-    )
-    return joined(
-        element("dl", *(_score(name, value, change) for name, value, change in rows), class_="scores"),
-        element("blockquote", text(critique.reasoning, 1500), dir="auto")
-        if critique.reasoning.strip()
-        else None,
-    )
-
-
-def _score(name: str, value: float, change: float | None) -> Html:
-    sign = "up" if change and change > 0 else "down"
-    moved = change is not None and abs(change) >= 0.05
-    delta = element("span", f"{change:+.1f}", class_=f"change {sign}") if moved else None
-    return element(
-        "div",
-        element("dt", name),
-        element("dd", bar(value), element("span", f"{value:.1f}", class_="figure"), delta),
-    )
-
-
-def _particulars(turn: TurnRecord) -> Html:
-    """What only the curious want: the editor's notes, the thinker's raw reply, the seed."""
-    reply = turn.critique.reply if turn.critique else ""
-    return element(
-        "details",
-        element("summary", "Particulars"),
-        facts({"seed": turn.seed, **turn.notes}),
-        element("pre", text(reply), dir="auto") if reply.strip() else None,
-    )
 
 
 def _ending(record: TrajectoryRecord) -> Html:
@@ -232,12 +184,19 @@ def _ending(record: TrajectoryRecord) -> Html:
         element(
             "p",
             element("b", "Why it stopped"),
-            f"{stop.sentence[:1].upper()}{stop.sentence[1:].rstrip('.')}.",
+            _sentence(stop.sentence),
         ),
         element("p", element("b", f"Failed ({failure.blame})"), failure.message) if failure else None,
+        element("p", element("b", "How it was chosen"), text(_sentence(record.chosen_by), 600))
+        if record.chosen_by
+        else None,
         element("p", element("b", "Not tried any more"), text(untried, 600), dir="auto") if untried else None,
         class_="ending",
     )
+
+
+def _sentence(phrase: str) -> str:
+    return f"{phrase[:1].upper()}{phrase[1:].rstrip('.')}."
 
 
 def _untried(record: TrajectoryRecord) -> str:

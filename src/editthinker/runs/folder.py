@@ -15,9 +15,10 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from editthinker.core.errors import InputError, StoreError
+from editthinker.core.errors import ImageError, InputError, StoreError
 from editthinker.core.files import shown
 from editthinker.core.images import Picture
+from editthinker.core.past import Past
 from editthinker.core.records import (
     SCHEMA_VERSION,
     Document,
@@ -26,9 +27,10 @@ from editthinker.core.records import (
     TrajectoryRecord,
     TurnRecord,
 )
-from editthinker.core.types import Sample, StopReason
-from editthinker.runs import ledger, lock
+from editthinker.core.types import Call, Sample, StopReason
+from editthinker.runs import answers, ledger, lock
 from editthinker.runs.blobs import Blobs
+from editthinker.runs.commits import Commits
 from editthinker.runs.disk import disk, put
 from editthinker.runs.recorder import Recorder, sample_key
 
@@ -62,6 +64,7 @@ class RunFolder:
         self._lock = held
         self._ledger = ledger.Ledger(path, write=held is not None)
         self._blobs = Blobs(path / IMAGES)
+        self._commits = Commits(self._ledger)
 
     @classmethod
     def create(cls, path: Path | None, config: Mapping[str, Any]) -> RunFolder:
@@ -114,7 +117,8 @@ class RunFolder:
         return run
 
     def close(self) -> None:
-        """Let go of the run; it can be opened again."""
+        """Let go of the run, once everything is written; it can be opened again."""
+        self._commits.close()
         self._ledger.close()
         if self._lock:
             self._lock.release()
@@ -127,11 +131,51 @@ class RunFolder:
     ) -> None:
         self.close()
 
-    def recorder(self, sample: Sample) -> Recorder:
-        """The listener that stores an episode of this sample."""
+    def recorder(
+        self, sample: Sample, *, key: str = "", inputs: str = "", past: Past | None = None
+    ) -> Recorder:
+        """The listener that stores an episode of this sample.
+
+        `key` names it ("": by words and pixels), `inputs` is kept beside it, `past` is what `past(key)` gave.
+        """
         if not self._lock:
             raise StoreError(f"the run {shown(str(self.path))} was opened for reading only")
-        return Recorder(sample, self._ledger, self._blobs)
+        return Recorder(sample, self._ledger, self._blobs, self._commits, key=key, inputs=inputs, past=past)
+
+    def past(self, key: str) -> Past:
+        """What models were asked for this sample and what they said, to go on from there.
+
+        Answers end where the first of them cannot be read any more: what came later rests on it.
+        """
+        past, intact = Past(), True
+        for place, (record, question, answer) in enumerate(self._ledger.calls(key)):
+            past.calls.append(Call(**record.model_dump(exclude={"schema_version"}), question=question))
+            if answer is not None and intact:
+                try:
+                    past.answers[question] = place, answers.read(answer, self._blobs.load)
+                except (ImageError, ValueError):
+                    intact = False
+        return past
+
+    def begun(self) -> list[ledger.Begun]:
+        """Every sample that was begun, and how it ended if it has."""
+        return self._ledger.begun()
+
+    def spent(self) -> dict[str, tuple[int, float]]:
+        """Calls made and US dollars spent, by role, over all samples and interruptions."""
+        return self._ledger.spent()
+
+    def turn(self, sample: int, index: int) -> TurnRecord | None:
+        """One turn of the sample that the ledger gave this number."""
+        return self._ledger.turn(sample, index)
+
+    def set_unusable(self, problems: Mapping[str, str]) -> None:
+        """Note the inputs that could not become samples: id to reason."""
+        self._ledger.set_unusable(problems)
+
+    def unusable(self) -> dict[str, str]:
+        """Inputs that could not become samples: id to reason."""
+        return self._ledger.unusable()
 
     def is_finished(self, sample: Sample) -> bool:
         """Whether this very sample (words and pixels) has its trajectory."""

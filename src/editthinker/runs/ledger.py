@@ -1,4 +1,4 @@
-"""The durable record of a run: four tables in SQLite, one transaction per fact.
+"""The durable record of a run: tables in SQLite, every fact in one transaction.
 
 In: records and a sample's key. Out: the same records, in the order in which they were made. It does not know
 what an image is nor where it lies.
@@ -14,8 +14,9 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +59,58 @@ MIGRATIONS: Sequence[Sequence[str]] = (
             finished REAL NOT NULL
         )""",
     ),
+    (
+        """CREATE TABLE calls_2 (
+            sample INTEGER NOT NULL REFERENCES samples ON DELETE CASCADE,
+            number INTEGER NOT NULL,      -- from 0, through all attempts at the sample
+            role TEXT NOT NULL,
+            cost REAL NOT NULL,
+            record TEXT NOT NULL,
+            question TEXT NOT NULL,       -- see core.past
+            answer TEXT,                  -- see answers; NULL: it failed, or nobody will ask for it
+            PRIMARY KEY (sample, number)
+        )""",
+        """INSERT INTO calls_2 SELECT
+            sample, row_number() OVER (PARTITION BY sample ORDER BY attempt, number) - 1,
+            json_extract(record, '$.role'), json_extract(record, '$.cost'), record, '', NULL
+        FROM calls""",
+        "DROP TABLE calls",
+        "ALTER TABLE calls_2 RENAME TO calls",
+        "ALTER TABLE samples ADD COLUMN inputs TEXT NOT NULL DEFAULT ''",  # see samples.Entry.inputs
+        """CREATE TABLE unusable (
+            id TEXT PRIMARY KEY,          -- of an input that could not become a sample
+            message TEXT NOT NULL
+        )""",
+    ),
 )
 """One tuple of statements per version, never changed once released; the schema's version is their number."""
 
 _OWN_TABLES = {"sample", "turns", "calls"}
 """Fields of a `TrajectoryRecord` that lie in tables of their own."""
+
+
+Job = Callable[[sqlite3.Connection], object]
+"""Part of a transaction; everything that can go wrong but the disk went wrong before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What the ledger knows of a sample at a glance."""
+
+    number: int
+    key: str
+    id: str
+    inputs: str
+    reason: str | None
+    """Why it ended; None: it has not."""
+    failure: Mapping[str, str] | None
+    """A `FailureRecord`."""
+    chosen: int | None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it came to an end of its own; a cancelled one can go on."""
+        return self.reason not in (None, StopReason.CANCELLED.value)
 
 
 class Ledger:
@@ -92,43 +140,74 @@ class Ledger:
                     self._db.execute("PRAGMA journal_mode = DELETE")
             self._db.close()
 
-    def begin(self, key: str, record: SampleRecord) -> tuple[int, int]:
-        """Note that a sample is (again) begun: its number and which attempt this is, from 1."""
+    def commit(self, jobs: Sequence[Job]) -> None:
+        """Do all of this in one transaction, or nothing."""
+        with self._transaction() as db:
+            for job in jobs:
+                job(db)
+
+    def begin(self, key: str, record: SampleRecord, inputs: str = "") -> tuple[int, int]:
+        """Note that a sample is (again) begun; returns its number, and how many calls are stored of it."""
         with self._transaction() as db:
             db.execute(
-                "INSERT INTO samples (key, record, started) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING",
-                (key, _json(record), time.time()),
+                "INSERT INTO samples (key, record, started, inputs) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (key) DO NOTHING",
+                (key, _json(record), time.time(), inputs),
             )
             (number,) = db.execute("SELECT number FROM samples WHERE key = ?", (key,)).fetchone()
-            (last,) = db.execute("SELECT max(attempt) FROM calls WHERE sample = ?", (number,)).fetchone()
-            return number, (last or 0) + 1
+            (calls,) = db.execute("SELECT count(*) FROM calls WHERE sample = ?", (number,)).fetchone()
+            return number, calls
 
-    def put_turn(self, sample: int, record: TurnRecord, *, finished: bool) -> None:
-        """Keep a turn; one with the same index is replaced, as an edit is by the same edit judged."""
+    def begun(self) -> list[Begun]:
+        """Every sample that was begun, in order of arrival."""
+        rows = self._rows(
+            "SELECT number, key, json_extract(s.record, '$.id'), inputs, "
+            "json_extract(e.record, '$.stop.reason'), json_extract(e.record, '$.failure'), "
+            "json_extract(e.record, '$.chosen') "
+            "FROM samples s LEFT JOIN trajectories e ON sample = number ORDER BY number"
+        )
+        return [
+            Begun(number, key, name, inputs, reason, json.loads(failure) if failure else None, chosen)
+            for number, key, name, inputs, reason, failure, chosen in rows
+        ]
+
+    def spent(self) -> dict[str, tuple[int, float]]:
+        """Calls made and US dollars spent, by role."""
+        rows = self._rows("SELECT role, count(*), sum(cost) FROM calls GROUP BY role")
+        return {role: (count, cost) for role, count, cost in rows}
+
+    def calls(self, key: str) -> list[tuple[CallRecord, str, str | None]]:
+        """What was asked for this sample: each call with its question and its answer, in order."""
+        rows = self._rows(
+            "SELECT c.record, question, answer FROM calls c JOIN samples ON c.sample = samples.number "
+            "WHERE key = ? ORDER BY c.number",
+            key,
+        )
+        with self._reading():
+            return [
+                (CallRecord.model_validate_json(record), question, answer)
+                for record, question, answer in rows
+            ]
+
+    def turn(self, sample: int, index: int) -> TurnRecord | None:
+        """One turn of the sample with this number."""
+        rows = self._rows("SELECT record FROM turns WHERE sample = ? AND turn = ?", sample, index)
+        with self._reading():
+            return TurnRecord.model_validate_json(rows[0][0]) if rows else None
+
+    def set_unusable(self, problems: Mapping[str, str]) -> None:
+        """Replace what is known of inputs that could not become samples: id to reason."""
         with self._transaction() as db:
-            _put_turn(db, sample, record, finished=finished)
+            db.execute("DELETE FROM unusable")
+            db.executemany("INSERT OR REPLACE INTO unusable VALUES (?, ?)", problems.items())
 
-    def put_call(self, sample: int, attempt: int, number: int, record: CallRecord) -> None:
-        """Keep the `number`-th attempt of an editor or thinker; what is there already stays."""
-        with self._transaction() as db:
-            _put_call(db, sample, attempt, number, record)
+    def unusable(self) -> dict[str, str]:
+        """Inputs that could not become samples: id to reason."""
+        return dict(self._rows("SELECT id, message FROM unusable ORDER BY rowid"))
 
-    def finish(self, sample: int, attempt: int, record: TrajectoryRecord) -> None:
-        """Keep the end of a trajectory, and whatever of it was not told before, in one transaction.
-
-        What an earlier attempt did beyond it goes, unless this one was cancelled and may be taken up again.
-        """
-        with self._transaction() as db:
-            if record.stop.reason is not StopReason.CANCELLED:
-                db.execute("DELETE FROM turns WHERE sample = ? AND turn > ?", (sample, len(record.turns)))
-            for turn in record.turns:
-                _put_turn(db, sample, turn, finished=True)
-            for number, call in enumerate(record.calls):
-                _put_call(db, sample, attempt, number, call)
-            db.execute(
-                "INSERT OR REPLACE INTO trajectories VALUES (?, ?, ?)",
-                (sample, _json(record, exclude=_OWN_TABLES), time.time()),
-            )
+    def finish(self, sample: int, record: TrajectoryRecord, first: int = 0) -> None:
+        """Keep the end of a trajectory, and whatever of it was not told before, in one transaction."""
+        self.commit(ending(sample, record, first=first))
 
     def is_finished(self, key: str) -> bool:
         """Whether the trajectory of this sample came to an end of its own; a cancelled one can go on."""
@@ -156,12 +235,9 @@ class Ledger:
 
     def trajectories(self, unfinished: dict[str, Any]) -> Iterator[TrajectoryRecord]:
         """Every sample's trajectory so far; `unfinished` completes those that have no end yet."""
-        for number, sample, end in self._rows(
-            "SELECT number, s.record, e.record FROM samples s LEFT JOIN trajectories e ON sample = number "
-            "ORDER BY number"
-        ):
+        for number, sample, end in self._ends():
             turns = self._rows("SELECT record FROM turns WHERE sample = ? ORDER BY turn", number)
-            calls = self._rows("SELECT record FROM calls WHERE sample = ? ORDER BY attempt, number", number)
+            calls = self._rows("SELECT record FROM calls WHERE sample = ? ORDER BY number", number)
             with self._reading():
                 yield TrajectoryRecord.model_validate(
                     {
@@ -171,6 +247,17 @@ class Ledger:
                         "calls": [json.loads(row[0]) for row in calls],
                     }
                 )
+
+    def _ends(self) -> Iterator[tuple[int, str, str | None]]:
+        """Number, record and end of every sample; a few at a time, there may be a hundred thousand."""
+        number = -1
+        while rows := self._rows(
+            "SELECT number, s.record, e.record FROM samples s LEFT JOIN trajectories e ON sample = number "
+            "WHERE number > ? ORDER BY number LIMIT 200",
+            number,
+        ):
+            yield from rows
+            number = rows[-1][0]
 
     def _bring_up_to_date(self) -> None:
         db = self._db
@@ -255,14 +342,39 @@ def _connect_uri(path: Path, option: str) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 
 
-def _put_turn(db: sqlite3.Connection, sample: int, record: TurnRecord, *, finished: bool) -> None:
-    db.execute(
-        "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?)", (sample, record.index, _json(record), finished)
-    )
+def turn_job(sample: int, record: TurnRecord, *, finished: bool) -> Job:
+    """Keep a turn; one with the same index is replaced, as an edit is by the same edit judged."""
+    values = (sample, record.index, _json(record), finished)
+    return lambda db: db.execute("INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?)", values)
 
 
-def _put_call(db: sqlite3.Connection, sample: int, attempt: int, number: int, record: CallRecord) -> None:
-    db.execute("INSERT OR IGNORE INTO calls VALUES (?, ?, ?, ?)", (sample, attempt, number, _json(record)))
+def call_job(
+    sample: int, number: int, record: CallRecord, question: str = "", answer: Record | None = None
+) -> Job:
+    """Keep the `number`-th attempt of a model; what is there already stays."""
+    told = None if answer is None else _json(answer)
+    values = (sample, number, record.role, record.cost, _json(record), question, told)
+    return lambda db: db.execute("INSERT OR IGNORE INTO calls VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+
+
+def ending(
+    sample: int, record: TrajectoryRecord, *, first: int = 0, turns: int = 0, calls: int = 0
+) -> list[Job]:
+    """Keep the end of a trajectory with its turns and calls; the first `turns` and `calls` are there already.
+
+    Its calls are numbered from `first`. What an earlier attempt did beyond it goes, unless this one was
+    cancelled and may be taken up again.
+    """
+    number = len(record.turns)
+    jobs = [turn_job(sample, turn, finished=True) for turn in record.turns[turns:]]
+    jobs += [call_job(sample, first + calls + place, call) for place, call in enumerate(record.calls[calls:])]
+    if record.stop.reason is not StopReason.CANCELLED:
+        jobs.append(
+            lambda db: db.execute("DELETE FROM turns WHERE sample = ? AND turn > ?", (sample, number))
+        )
+    values = (sample, _json(record, exclude=_OWN_TABLES), time.time())
+    jobs.append(lambda db: db.execute("INSERT OR REPLACE INTO trajectories VALUES (?, ?, ?)", values))
+    return jobs
 
 
 def _json(record: Record, *, exclude: set[str] | None = None) -> str:

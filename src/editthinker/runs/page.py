@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from editthinker.runs.chapter import Chapter, article, outcome
 from editthinker.runs.folder import RunRecord
 from editthinker.runs.markup import Html, element, inert, joined, text
 from editthinker.runs.pieces import bar, facts, image
+
+MOST_UNUSABLE = 200
+"""Inputs that could not be used and are told one by one."""
 
 
 def title(chapters: Sequence[Chapter]) -> str:
@@ -22,12 +25,15 @@ def proportions(chapter: Chapter) -> str:
     return f"#{chapter.anchor}{{--ratio:{ref.width / ref.height:.4f}}}\n"
 
 
-def body(chapters: Sequence[Chapter], name: str, run: RunRecord, begun: int) -> Html:
+def body(
+    chapters: Sequence[Chapter], name: str, run: RunRecord, begun: int, unusable: Mapping[str, str]
+) -> Html:
     return joined(
         _masthead(name, run),
         element(
             "main",
             _index(chapters, begun) if len(chapters) != 1 else None,
+            _unusable(unusable) if unusable else None,
             *(article(chapter) for chapter in chapters),
             _configuration(run),
         ),
@@ -46,7 +52,11 @@ def _masthead(name: str, run: RunRecord) -> Html:
 
 
 def _index(chapters: Sequence[Chapter], begun: int) -> Html:
-    more = f"the first {len(chapters)} of {begun:,} are shown" if begun > len(chapters) else None
+    more = (
+        f"the first {len(chapters)} of {begun:,} are shown; summary.json tells of all"
+        if begun > len(chapters)
+        else None
+    )
     delivered = sum(chapter.record.chosen is not None for chapter in chapters)
     return element(
         "nav",
@@ -58,16 +68,30 @@ def _index(chapters: Sequence[Chapter], begun: int) -> Html:
     )
 
 
+def _unusable(problems: Mapping[str, str]) -> Html:
+    """Inputs that never became a sample."""
+    told = list(problems.items())[:MOST_UNUSABLE]
+    more = f"and {len(problems) - len(told):,} more" if len(problems) > len(told) else None
+    return element(
+        "details",
+        element(
+            "summary", f"{len(problems):,} {'input' if len(problems) == 1 else 'inputs'} could not be used"
+        ),
+        element("ul", *(element("li", text(f"{name}: {problem}", 300)) for name, problem in told)),
+        element("p", more, class_="note") if more else None,
+    )
+
+
 def _index_entry(chapter: Chapter) -> Html:
     turn = chapter.shown
     preview = chapter.preview(turn) if turn else chapter.source
-    critique = turn.critique if turn else None
+    score = turn.score if turn else None
     return element(
         "a",
         image(preview.small, ""),
         element("span", text(chapter.record.sample.instruction, 160), class_="words", dir="auto"),
         element("span", outcome(chapter.record), class_="outcome"),
-        bar(critique.score.overall) if critique else None,
+        bar(score.overall) if score else None,
         href=f"#{chapter.anchor}",
     )
 

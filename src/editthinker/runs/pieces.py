@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from editthinker.core.records import CritiqueRecord
+from editthinker.core.records import ScoreRecord
 from editthinker.runs.markup import Html, element, joined, text
 
 
@@ -46,9 +46,9 @@ def bar(value: float) -> Html:
     )
 
 
-def grade(critique: CritiqueRecord | None) -> str:
-    """The class that colours a critique's overall score."""
-    return _grade_of(critique.score.overall) if critique else "unjudged"
+def grade(score: ScoreRecord | None) -> str:
+    """The class that colours an overall score."""
+    return _grade_of(score.overall) if score else "unjudged"
 
 
 def _grade_of(value: float) -> str:

@@ -16,6 +16,10 @@ THUMBNAIL = 480
 """Pixels of the longer side."""
 
 
+CANDIDATE = 240
+"""Pixels of the longer side of a candidate that was not taken."""
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
     """One image in two sizes as data URIs; both empty when it is missing or damaged."""
@@ -33,6 +37,15 @@ def preview(run: RunFolder, ref: ImageRef, side: int) -> Preview:
         return Preview("", "", ref)
     large = _shrunk(pixels, side)
     return Preview(_data_uri(large, 85), _data_uri(_shrunk(large, THUMBNAIL), 80), ref)
+
+
+def thumbnail(run: RunFolder, ref: ImageRef) -> Preview:
+    """A small one only, for images that are shown beside others."""
+    try:
+        pixels = run.picture(ref).pixels
+    except ImageError:
+        return Preview("", "", ref)
+    return Preview("", _data_uri(_shrunk(pixels, CANDIDATE), 80), ref)
 
 
 def _shrunk(pixels: Image.Image, side: int) -> Image.Image:

@@ -11,27 +11,34 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 
 from editthinker.core.events import (
     CallFailed,
     EditFinished,
     EditStarted,
     Event,
+    JudgeFinished,
+    PlanFinished,
     ThinkFinished,
     TurnFinished,
 )
+from editthinker.core.images import Picture
+from editthinker.core.past import Past
 from editthinker.core.records import (
+    ImageRef,
     TrajectoryRecord,
     call_record,
     sample_record,
     trajectory_record,
     turn_record,
 )
-from editthinker.core.types import Call, Sample, Trajectory, Turn
+from editthinker.core.types import Call, Candidate, Edited, Sample, Trajectory, Turn
+from editthinker.runs import ledger
+from editthinker.runs.answers import answer_record
 from editthinker.runs.blobs import Blobs
-from editthinker.runs.ledger import Ledger
+from editthinker.runs.commits import Commits
+from editthinker.runs.ledger import Job, Ledger
 
 
 def sample_key(sample: Sample) -> str:
@@ -49,53 +56,115 @@ def sample_key(sample: Sample) -> str:
 class Recorder:
     """Stores one episode. Single-use, like the episode."""
 
-    def __init__(self, sample: Sample, ledger: Ledger, blobs: Blobs) -> None:
-        self._sample, self._ledger, self._blobs = sample, ledger, blobs
-        self._row: tuple[int, int] | None = None
-        self._edit: EditStarted | None = None
-        self._calls = 0
+    def __init__(
+        self,
+        sample: Sample,
+        ledger: Ledger,
+        blobs: Blobs,
+        commits: Commits,
+        *,
+        key: str = "",
+        inputs: str = "",
+        past: Past | None = None,
+    ) -> None:
+        """`key` names the sample in the ledger ("": by content); `past` is what the episode goes on from."""
+        self._sample, self._ledger, self._blobs, self._commits = sample, ledger, blobs, commits
+        self._key, self._inputs = key, inputs
+        self._number: int | None = None
+        self._past = len(past.calls) if past else 0
+        self._first = 0
+        """Number in the ledger of the first of `Trajectory.calls`."""
+        self._edited: Turn | None = None
+        self._calls = self._past
+        self._turn_to_write = asyncio.Lock()
 
     async def __call__(self, event: Event) -> None:
         """Store what an episode tells. Raises `StoreError`; the episode then starts no further call."""
-        # In a thread, because an image may have to be encoded and fsync waits for the disk.
-        await asyncio.to_thread(self._writing(event))
+        if (call := _call_of(event)) is None and not isinstance(event, TurnFinished):
+            return
+        number = self._calls  # its place in `Trajectory.calls`: what is told first was made first
+        self._calls += call is not None
+        if isinstance(event, EditFinished):
+            self._edited = _with_image(self._edited, event.start, event.edited)
+        edited = self._edited
+        if isinstance(event, TurnFinished):
+            self._edited = None
+        # One after another: candidates finish at the same time, and a later state must not be overwritten.
+        async with self._turn_to_write:
+            if self._number is None or isinstance(event, EditFinished):
+                # In a thread, because an image may have to be encoded, and fsync waits for the disk.
+                jobs = await asyncio.to_thread(self._jobs, event, call, number, edited)
+            else:
+                jobs = self._jobs(event, call, number, edited)
+            await self._commits.write(jobs)
 
     def finish(self, trajectory: Trajectory) -> TrajectoryRecord:
         """Store the end; blocks for milliseconds, since everything before it is stored already."""
-        sample, attempt = self._begun()
         record = trajectory_record(trajectory, self._blobs.keep)
-        self._ledger.finish(sample, attempt, record)
+        self._ledger.finish(self._begun(), record, self._first)
         return record
 
-    def _begun(self) -> tuple[int, int]:
-        if self._row is None:
+    def image(self, picture: Picture) -> ImageRef:
+        """Where a picture of this episode lies."""
+        return self._blobs.keep(picture)
+
+    def folded(self, picture: Picture) -> Picture:
+        """A stored picture without its bytes."""
+        return self._blobs.folded(picture)
+
+    async def finished(self, trajectory: Trajectory) -> None:
+        """Store the end without holding up others; the turns were told. Raises `StoreError`."""
+        if self._number is None:  # it failed before its first call
+            await asyncio.to_thread(self.finish, trajectory)
+            return
+        record = trajectory_record(trajectory, self._blobs.keep)
+        await self._commits.write(
+            ledger.ending(self._number, record, first=self._first, turns=len(record.turns), calls=self._calls)
+        )
+
+    def _begun(self) -> int:
+        if self._number is None:
             record = sample_record(self._sample, self._blobs.keep)
-            self._row = self._ledger.begin(sample_key(self._sample), record)
-        return self._row
+            key = self._key or sample_key(self._sample)
+            self._number, stored = self._ledger.begin(key, record, self._inputs)
+            self._first = stored - self._past
+        return self._number
 
-    def _writing(self, event: Event) -> Callable[[], None]:
-        match event:
-            case EditStarted():
-                self._edit = event
-            case EditFinished(call, edited) if self._edit:
-                turn = Turn(self._edit.turn, self._edit.instruction, self._edit.seed, edited, None)
-                return partial(self._put, call=self._numbered(call), turn=turn)
-            case ThinkFinished(call) | CallFailed(call):
-                return partial(self._put, call=self._numbered(call))
-            case TurnFinished(turn):
-                return partial(self._put, turn=turn, finished=True)
-        return self._put
-
-    def _numbered(self, call: Call) -> tuple[int, Call]:
-        """The call with its place in `Trajectory.calls`."""
-        self._calls += 1
-        return self._calls - 1, call
-
-    def _put(
-        self, *, call: tuple[int, Call] | None = None, turn: Turn | None = None, finished: bool = False
-    ) -> None:
-        sample, attempt = self._begun()
-        if turn:
-            self._ledger.put_turn(sample, turn_record(turn, self._blobs.keep), finished=finished)
+    def _jobs(self, event: Event, call: Call | None, number: int, edited: Turn | None) -> list[Job]:
+        """What has to be written for an event; images are stored at once."""
+        sample = self._begun()
+        jobs = []
+        if isinstance(event, EditFinished) and edited:
+            jobs.append(ledger.turn_job(sample, turn_record(edited, self._blobs.keep), finished=False))
+        if isinstance(event, TurnFinished):
+            jobs.append(ledger.turn_job(sample, turn_record(event.turn, self._blobs.keep), finished=True))
         if call:
-            self._ledger.put_call(sample, attempt, call[0], call_record(call[1]))
+            place, answer = self._first + number, answer_record(event, self._blobs.keep)
+            jobs.append(ledger.call_job(sample, place, call_record(call), call.question, answer))
+        return jobs
+
+
+def _call_of(event: Event) -> Call | None:
+    match event:
+        case EditFinished(call=call) | ThinkFinished(call=call) | JudgeFinished(call=call):
+            return call
+        case CallFailed(call=call) | PlanFinished(call=call):
+            return call
+    return None
+
+
+def _with_image(turn: Turn | None, start: EditStarted, edited: Edited) -> Turn:
+    """The turn that is not judged yet, with one more image: a turn may have several candidates."""
+    if turn and turn.index == start.turn:
+        return replace(turn, others=(*turn.others, Candidate(start.seed, edited)))
+    return Turn(
+        start.turn,
+        start.instruction,
+        start.seed,
+        edited,
+        None,
+        base=start.base,
+        step=start.step,
+        editor=start.editor,
+        why=start.why,
+    )

@@ -20,13 +20,13 @@ from editthinker.runs.chapter import Chapter
 from editthinker.runs.disk import put
 from editthinker.runs.folder import UNFINISHED, RunFolder
 from editthinker.runs.markup import Html, element
-from editthinker.runs.previews import preview
+from editthinker.runs.previews import Preview, preview, thumbnail
 
 NAME = "report.html"
-MOST = 200
+MOST = 60
 """Trajectories that one page shows; a browser would not open thousands with their images."""
 
-_SIDES = ((8, 1280), (40, 960), (MOST, 640))
+_SIDES = ((8, 1280), (24, 960), (MOST, 640))
 """Up to so many trajectories: so many pixels on the longer side of an image."""
 
 
@@ -58,7 +58,9 @@ def summary(run: RunFolder) -> dict[str, Any]:
             {"finished": record.stop != UNFINISHED, **record.model_dump(mode="json")} for record in records
         ],
         "images": {
-            ref.sha256: str(run.image_path(ref).relative_to(run.path)) for r in records for ref in _images(r)
+            ref.sha256: str(run.image_path(ref).relative_to(run.path))
+            for record in records
+            for ref in (*_images(record), *_others(record))
         },
     }
 
@@ -68,7 +70,7 @@ def _html(run: RunFolder) -> str:
     shown = min(begun, MOST)
     side = next(side for count, side in _SIDES if shown <= count)
     chapters = [
-        Chapter(number, record, {ref.sha256: preview(run, ref, side) for ref in _images(record)})
+        Chapter(number, record, _previews(run, record, side))
         for number, record in enumerate(islice(run.trajectories(), MOST), 1)
     ]
     style = _asset("report.css") + "".join(page.proportions(chapter) for chapter in chapters)
@@ -83,13 +85,23 @@ def _html(run: RunFolder) -> str:
         element("title", page.title(chapters)),
         element("style", Html(style)),
     )
-    body = page.body(chapters, run.path.name, run.record, begun)
+    body = page.body(chapters, run.path.name, run.record, begun, run.unusable())
     whole = element("html", head, element("body", body, element("script", Html(script))), lang="en")
     return f"<!doctype html>\n{whole}\n"
 
 
 def _images(record: TrajectoryRecord) -> tuple[ImageRef, ...]:
-    return (*record.sample.images, *(turn.image for turn in record.turns))
+    mask = () if record.sample.mask is None else (record.sample.mask,)
+    return (*record.sample.images, *mask, *(turn.image for turn in record.turns))
+
+
+def _others(record: TrajectoryRecord) -> tuple[ImageRef, ...]:
+    return tuple(other.image for turn in record.turns for other in turn.others)
+
+
+def _previews(run: RunFolder, record: TrajectoryRecord, side: int) -> dict[str, Preview]:
+    small = {ref.sha256: thumbnail(run, ref) for ref in _others(record)}
+    return small | {ref.sha256: preview(run, ref, side) for ref in _images(record)}
 
 
 def _asset(name: str) -> str:

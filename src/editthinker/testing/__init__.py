@@ -7,6 +7,8 @@ ours included, and needs plain pytest or nothing.
     from editthinker.testing import check_editor
     def test_my_editor(): check_editor(MyEditor)
 
+`probes` are the questions of `editthinker doctor`, to be asked of a live editor, thinker or judge.
+
 To add a promise: a function in `behaviour`, listed in its suite.
 """
 

@@ -20,7 +20,7 @@ from editthinker.core.contracts import Editor, EditorInfo, Judge, Thinker, View
 from editthinker.core.errors import EditorError, InputError, JudgeError, ThinkerError
 from editthinker.core.images import Picture
 from editthinker.core.selection import same_pixels
-from editthinker.core.types import Edited, EditRequest, Sample, Score, Thought
+from editthinker.core.types import Edited, EditRequest, Judged, Sample, Score, Thought
 
 Subject = TypeVar("Subject")
 Check = Callable[[Callable[[], Subject]], Coroutine[Any, Any, None]]
@@ -36,6 +36,12 @@ ODD_INSTRUCTIONS = (
     "x",
     "make it warmer " * 2_000,
 )
+LOOSE_INSTRUCTION = "make it look different, surprise me"
+"""Leaves so much open that another seed should do another thing."""
+SEEDS = 6
+MOST_IMAGES = 4
+OUTSIDE = 6.0
+"""Mean change of a pixel value outside the mask up to which an editor counts as keeping to it."""
 CANCEL_WITHIN = 2.0
 """Seconds a cancelled call may take to end."""
 
@@ -56,29 +62,14 @@ def photograph(width: int = 96, height: int = 64, *, seed: int = 0) -> Picture:
 
 def check_editor(factory: Callable[[], Editor]) -> None:
     """Raises AssertionError naming the first promise that an editor of this factory breaks."""
-    _run(
-        factory,
-        _editor_is_named,
-        _editor_keeps_size_and_source,
-        _editor_takes_transparent_pictures,
-        _editor_honours_seed,
-        _editor_takes_odd_instructions,
-        _editor_stops_when_cancelled,
-        _editor_serves_several_at_once,
-    )
+    for name, check in EDITOR_PROMISES:
+        hold_to(name, check, factory)
 
 
 def check_thinker(factory: Callable[[], Thinker]) -> None:
     """Raises AssertionError naming the first promise that a thinker of this factory breaks."""
-    _run(
-        factory,
-        _thinker_is_named,
-        _thinker_critiques,
-        _thinker_rewrites_before_any_edit,
-        _thinker_hears_complaints,
-        _thinker_takes_odd_instructions,
-        _thinker_stops_when_cancelled,
-    )
+    for name, check in THINKER_PROMISES:
+        hold_to(name, check, factory)
 
 
 def check_judge(factory: Callable[[], Judge], samples: tuple[Sample, ...] = ()) -> None:
@@ -92,8 +83,8 @@ def check_judge(factory: Callable[[], Judge], samples: tuple[Sample, ...] = ()) 
         for sample in cases:
             before = sample.source.pixels.copy()
             first = await make().score(sample, sample.source)
-            assert isinstance(first, Score), "score() must return a Score"
-            assert first == await make().score(sample, sample.source), (
+            assert isinstance(first, Judged), "score() must return a Judged"
+            assert first.score == (await make().score(sample, sample.source)).score, (
                 "the same image must get the same score"
             )
             assert same_pixels(Picture(before), sample.source), "the judge changed the source"
@@ -106,16 +97,33 @@ def check_judge(factory: Callable[[], Judge], samples: tuple[Sample, ...] = ()) 
         assert isinstance(make(), Judge), "a judge needs `name` and `score`"
         assert make().name.strip(), "a judge needs a name"
 
-    _run(factory, is_named, scores, stops)
+    for name, check in (("is named", is_named), ("scores", scores), ("stops when cancelled", stops)):
+        hold_to(name, check, factory)
 
 
-def _run(factory: Callable[[], Subject], *checks: Check[Subject]) -> None:
-    for check in checks:
-        try:
-            asyncio.run(check(factory))
-        except AssertionError as error:
-            error.add_note(f"promise: {check.__name__.strip('_').replace('_', ' ')}")
-            raise
+class Unclaimed(Exception):
+    """Raised by a check where nothing is promised: an editor without a mask has none to keep to."""
+
+
+def hold_to(promise: str, check: Check[Subject], factory: Callable[[], Subject]) -> bool:
+    """Check one promise in an event loop of its own; False where it is not claimed.
+
+    Raises AssertionError that names it.
+    """
+    made: list[Subject] = []
+
+    def make() -> Subject:
+        made.append(factory())  # lives longer than the loop: what it holds is closed in order, with the loop
+        return made[-1]
+
+    try:
+        asyncio.run(check(make))
+    except Unclaimed:
+        return False
+    except AssertionError as error:
+        error.add_note(f"promise: {promise}")
+        raise
+    return True
 
 
 def _request(instruction: str = INSTRUCTION, *, seed: int = 1, photo: Picture | None = None) -> EditRequest:
@@ -150,10 +158,56 @@ async def _editor_takes_transparent_pictures(make: Callable[[], Editor]) -> None
     assert edited.image.size == pixels.size
 
 
+async def _editor_takes_odd_shapes(make: Callable[[], Editor]) -> None:
+    """A pixel, the smallest that passes the door, and as long as may be: the same size, or declined."""
+    editor = make()
+    for size in ((1, 1), (16, 16), (1600, 16), (16, 1600)):
+        photo = Picture(photograph().pixels.resize(size))
+        try:
+            edited = await editor.edit(_request(photo=photo))
+        except (EditorError, InputError):
+            continue  # declining is allowed, breaking is not
+        except Exception as error:
+            raise AssertionError(f"a {size} source raised {error!r}, which is no EditorError") from error
+        assert edited.image.size == size, f"a {size} source came back as {edited.image.size}"
+
+
+async def _editor_takes_several_images(make: Callable[[], Editor]) -> None:
+    editor = make()
+    if (many := min(editor.info.max_images, MOST_IMAGES)) == 1:
+        raise Unclaimed
+    photos = tuple(photograph(96 - 16 * index, 64, seed=index) for index in range(many))
+    edited = await editor.edit(EditRequest(photos, INSTRUCTION, 1))
+    assert edited.image.size == photos[0].size, "the result must have the size of the first image"
+
+
+async def _editor_keeps_to_the_mask(make: Callable[[], Editor]) -> None:
+    """Where it takes one; a soft seam is allowed, and the small loss of an encoder."""
+    editor = make()
+    if not editor.info.mask:
+        raise Unclaimed
+    photo, mask = photograph(128, 96), np.zeros((96, 128), np.uint8)
+    mask[:, :64] = 255
+    edited = await editor.edit(EditRequest((photo,), INSTRUCTION, 1, Picture.from_array(mask)))
+    before, after = (picture.array()[:, 80:, :3].astype(int) for picture in (photo, edited.image))
+    strayed = np.abs(after - before).mean()
+    assert strayed <= OUTSIDE, f"outside the mask, pixels changed by {strayed:.1f} of 255 on average"
+
+
 async def _editor_honours_seed(make: Callable[[], Editor]) -> None:
-    if make().info.seeded:
-        one, other = await make().edit(_request(seed=7)), await make().edit(_request(seed=7))
-        assert same_pixels(one.image, other.image), "the same request must give the same image"
+    if not make().info.seeded:
+        raise Unclaimed
+    one, other = await make().edit(_request(seed=7)), await make().edit(_request(seed=7))
+    assert same_pixels(one.image, other.image), "the same request must give the same image"
+
+
+async def _editor_honours_other_seeds(make: Callable[[], Editor]) -> None:
+    editor = make()
+    if not editor.info.seeded:
+        raise Unclaimed
+    edits = [await editor.edit(_request(LOOSE_INSTRUCTION, seed=seed)) for seed in range(SEEDS)]
+    different = {edited.image.sha256 for edited in edits}
+    assert len(different) > 1, f"{SEEDS} seeds gave one and the same image"
 
 
 async def _editor_takes_odd_instructions(make: Callable[[], Editor]) -> None:
@@ -232,7 +286,8 @@ async def _think(thinker: Thinker, view: View) -> None:
             f"{view.instruction[:40]!r} raised {error!r}, which is no ThinkerError"
         ) from error
     assert isinstance(thought, Thought), "think() must return a Thought"
-    assert isinstance(thought.critique.score, Score), "a critique needs a Score"
+    verdict = thought.critique.satisfied is not None
+    assert isinstance(thought.critique.score, Score) or verdict, "a critique needs a Score, or a verdict"
     assert thought.critique.refined_instruction.strip(), "the refined instruction must not be empty"
     assert thought.cost >= 0, "cost must not be negative"
 
@@ -247,3 +302,29 @@ async def _assert_cancellable(verb: Callable[[], Awaitable[object]], failure: ty
     assert call.done(), f"a cancelled call still ran after {time.monotonic() - begun:.1f} s"
     if not call.cancelled() and call.exception() is not None:
         assert isinstance(call.exception(), failure), f"a cancelled call raised {call.exception()!r}"
+
+
+EDITOR_PROMISES: tuple[tuple[str, Check[Editor]], ...] = (
+    ("is named", _editor_is_named),
+    ("keeps size and source", _editor_keeps_size_and_source),
+    ("takes transparent pictures", _editor_takes_transparent_pictures),
+    ("takes odd shapes", _editor_takes_odd_shapes),
+    ("takes several images", _editor_takes_several_images),
+    ("keeps to the mask", _editor_keeps_to_the_mask),
+    ("same seed, same image", _editor_honours_seed),
+    ("other seed, other image", _editor_honours_other_seeds),
+    ("takes odd instructions", _editor_takes_odd_instructions),
+    ("stops when cancelled", _editor_stops_when_cancelled),
+    ("serves several at once", _editor_serves_several_at_once),
+)
+"""What an editor promises, with the check of each; `hold_to` runs one."""
+
+THINKER_PROMISES: tuple[tuple[str, Check[Thinker]], ...] = (
+    ("is named", _thinker_is_named),
+    ("critiques", _thinker_critiques),
+    ("rewrites before any edit", _thinker_rewrites_before_any_edit),
+    ("hears complaints", _thinker_hears_complaints),
+    ("takes odd instructions", _thinker_takes_odd_instructions),
+    ("stops when cancelled", _thinker_stops_when_cancelled),
+)
+"""What a thinker promises."""

@@ -85,6 +85,8 @@ def segments(critique: Critique) -> list[tuple[str, float]]:
     """The reply in pieces with their loss weights: what is seen and the scores count three times."""
     seen, cut, rest = critique.reasoning.partition(" wanted:")
     score = critique.score
+    if score is None:
+        raise ValueError("a critique without a score teaches nothing")
     contents = (
         [(seen, 3.0), (cut + rest, 1.0)],
         [(f"{score.semantic:g}", 3.0)],
