@@ -1,0 +1,183 @@
+"""One server of a pool: places for calls, and what is learned from what becomes of them.
+
+In: a member, and calls as functions of it. Out: answers with the member's name in their notes, or errors that
+know the name. A call that hangs is ended; long before, its place is given to another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+from editthinker.core.errors import EditThinkerError, ReplyError
+from editthinker.core.types import Edited, Judged, Plan, Preference, Thought
+from editthinker.wire.health import LONGEST_ASKED, USELESS, Health
+from editthinker.wire.limiter import Limiter
+
+Member = TypeVar("Member")
+Answer = TypeVar("Answer", Edited, Thought, Judged, Preference, Plan)
+
+SOON = 0.3
+"""Seconds an error asks its caller to wait when the pool makes it wait anyway; attempts are never closer."""
+PAUSE = 1.0
+"""Seconds an endpoint that is asked too often is left alone when it does not say how long."""
+LOOK = 1.0
+"""Seconds between looks at a call under way."""
+CROWDED = frozenset({503, 529})
+"""Statuses that may, beside 429, turn a call away because there are too many: if they say until when."""
+
+
+@dataclass(slots=True, eq=False)
+class Endpoint(Generic[Member]):
+    """One member and its state. Every `take` is followed by one `Place.call` or `Place.leave`."""
+
+    name: str
+    member: Member
+    most: int
+    changed: Callable[[], None]
+    """Called when a place may have become free."""
+    failure: Callable[[str], EditThinkerError]
+    """Makes an error of the role that is called."""
+    limiter: Limiter = field(init=False)
+    health: Health = field(default_factory=Health)
+    running: int = 0
+    """Calls under way, those included that the limiter no longer counts."""
+
+    def __post_init__(self) -> None:
+        self.limiter = Limiter(most=self.most)
+
+    def room(self, now: float) -> bool:
+        """Whether a call may start."""
+        free = self.limiter.in_flight < self.limiter.limit and self.running < self.most
+        return free and now >= self.limiter.paused_until and self.health.may_start(now)
+
+    @property
+    def ready_at(self) -> float:
+        """Before this time no call starts."""
+        return max(self.limiter.paused_until, self.health.rests_until or 0.0)
+
+    @property
+    def up(self) -> bool:
+        """Whether it is expected to answer."""
+        return not self.health.out and self.health.rests_until is None
+
+    def expected(self) -> float:
+        """Roughly how long the next call would take here; the unknown come first, those in trouble last."""
+        load = (self.limiter.in_flight + 1) / self.limiter.limit + self.health.row
+        return (self.health.latency or 0.0) * (1 + load) + load * 1e-6
+
+    def take(self) -> Place[Member]:
+        """A place for one call."""
+        self.running += 1
+        return Place(self, self.limiter.started(), self.health.started())
+
+
+@dataclass(slots=True, eq=False)
+class Place(Generic[Member]):
+    """A call's place at an endpoint, from when it was let in."""
+
+    endpoint: Endpoint[Member]
+    epoch: int
+    tries: bool
+    """Whether this call finds out if the endpoint is back."""
+    counted: bool = True
+    """Whether the limiter still counts it."""
+
+    async def call(self, verb: Callable[[Member], Awaitable[Answer]]) -> Answer:
+        """The answer, with the endpoint's name in its notes. Cancelling cancels the call there."""
+        began = _now()
+        work = asyncio.ensure_future(verb(self.endpoint.member))
+        try:
+            answer: Answer = await self._watched(work, began)
+        except EditThinkerError as error:
+            self._failed(error, _now() - began)
+            raise
+        except BaseException:
+            self._uncount()
+            self.endpoint.health.given_up(tried=self.tries)
+            raise
+        else:
+            self._answered(_now() - began)
+        finally:
+            try:
+                await _ended(work)
+            finally:
+                self.leave()
+        return replace(answer, notes={**answer.notes, "endpoint": self.endpoint.name})
+
+    def leave(self) -> None:
+        """The place is free again."""
+        if self.counted:  # nothing was called
+            self._uncount()
+            self.endpoint.health.given_up(tried=self.tries)
+        self.endpoint.running -= 1
+        self.endpoint.changed()
+
+    async def _watched(self, work: asyncio.Future[Any], began: float) -> Any:
+        """What `work` brings. Raises a transient error when it hangs."""
+        endpoint, health = self.endpoint, self.endpoint.health
+        while not (await asyncio.wait({work}, timeout=LOOK))[0]:
+            seconds = _now() - began
+            if self.counted and seconds >= health.overdue and self._others_may_pass():
+                self._uncount()
+                endpoint.changed()
+            if health.hangs is not None and seconds >= health.hangs:
+                await _ended(work)
+                error = endpoint.failure(f"{endpoint.name!r} did not answer within {seconds:.0f} s; it hangs")
+                error.transient = True
+                raise error
+        return work.result()
+
+    def _others_may_pass(self) -> bool:
+        endpoint = self.endpoint
+        return endpoint.running - endpoint.limiter.in_flight < endpoint.limiter.limit
+
+    def _uncount(self) -> None:
+        if self.counted:
+            self.counted = False
+            self.endpoint.limiter.failed()
+
+    def _answered(self, seconds: float) -> None:
+        if self.counted:
+            self.counted = False
+            self.endpoint.limiter.succeeded(seconds, _now())
+        self.endpoint.health.succeeded(seconds)
+
+    def _failed(self, error: EditThinkerError, seconds: float) -> None:
+        """Draw what follows for the endpoint."""
+        now, endpoint = _now(), self.endpoint
+        health, limiter = endpoint.health, endpoint.limiter
+        error.endpoint = error.endpoint or endpoint.name
+        if isinstance(error, ReplyError):  # it answered; the words were not to be used
+            self._answered(seconds)
+            return
+        asked = error.retry_after or 0.0
+        if error.transient and self.counted and (error.status == 429 or (error.status in CROWDED and asked)):
+            self.counted = False
+            pause = asked if 0 < asked <= LONGEST_ASKED else PAUSE
+            limiter.rejected(self.epoch, now, pause, certain=error.status == 429)
+        self._uncount()
+        if error.transient and error.status == 429:
+            health.given_up(tried=self.tries)
+        elif error.transient:
+            health.broke(error, now, tried=self.tries)
+        elif error.status in USELESS and not error.refused:
+            health.useless(error)
+        else:
+            health.refused()
+        if error.transient and now < endpoint.ready_at:
+            error.retry_after = SOON
+
+
+async def _ended(work: asyncio.Future[Any]) -> None:
+    """Cancel it, unless it is over, and wait until it has cleaned up."""
+    if not work.done():
+        work.cancel()
+        await asyncio.wait({work})
+
+
+def _now() -> float:
+    return time.monotonic()
