@@ -128,13 +128,13 @@ async def run(
 
 async def _row(trajectory: Trajectory, judge: Judge) -> Row:
     sample, turns = trajectory.sample, trajectory.turns
-    judged = [await judge.score(sample, turn.image) for turn in turns]
+    judged = [(await judge.score(sample, turn.image)).score for turn in turns]
     chosen = trajectory.chosen
-    delivered = judged[chosen - 1] if chosen else await judge.score(sample, sample.source)
+    delivered = judged[chosen - 1] if chosen else (await judge.score(sample, sample.source)).score
     return Row(
         sample=sample,
         judged=tuple(judged),
-        thought=tuple(turn.critique.score if turn.critique else None for turn in turns),
+        thought=tuple(turn.score for turn in turns),
         delivered=delivered,
         chosen=chosen,
         editor_calls=trajectory.spend.editor_calls,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,15 +23,50 @@ class Estimate:
     high: float
     n: int
 
+    def as_json(self) -> dict[str, float | int | None]:
+        """JSON values; what is not a number is null."""
+        named = {"mean": self.mean, "low": self.low, "high": self.high}
+        return {**{name: one if math.isfinite(one) else None for name, one in named.items()}, "n": self.n}
 
-def estimate(values: Sequence[float], *, seed: int = 0) -> Estimate:
-    """Mean of `values` with a percentile bootstrap; NaN for none."""
-    if not values:
+
+def estimate(
+    values: Sequence[float],
+    *,
+    groups: Sequence[str] | None = None,
+    weights: Sequence[float] | None = None,
+    seed: int = 0,
+) -> Estimate:
+    """Mean of `values` with a percentile bootstrap; NaN for none.
+
+    With `groups`, one label per value: the mean of the groups' means, each group drawn anew within itself.
+    With `weights`, the weighted mean. Not both.
+    """
+    if not len(values):
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
-    array = np.asarray(values, np.float64)
-    picks = np.random.default_rng(seed).integers(0, len(array), (RESAMPLES, len(array)))
-    low, high = np.percentile(array[picks].mean(axis=1), [2.5, 97.5])
-    return Estimate(float(array.mean()), float(low), float(high), len(array))
+    array, rng = np.asarray(values, np.float64), np.random.default_rng(seed)
+    if not np.isfinite(array).all():  # official code lets NaN through, and so does its mean
+        return Estimate(float("nan"), float("nan"), float("nan"), len(array))
+    if groups is None:
+        mean, means = _resampled(array, rng, None if weights is None else np.asarray(weights, np.float64))
+    else:
+        labels = np.asarray(groups)
+        parts = [_resampled(array[labels == label], rng, None) for label in dict.fromkeys(groups)]
+        mean = sum(part[0] for part in parts) / len(parts)
+        means = np.mean([part[1] for part in parts], axis=0)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return Estimate(mean, float(low), float(high), len(array))
+
+
+def _resampled(values: Floats, rng: np.random.Generator, weights: Floats | None) -> tuple[float, Floats]:
+    """The mean, and the means of resamples."""
+    if (values == values[0]).all():
+        return float(values[0]), np.full(RESAMPLES, values[0])
+    picks = rng.integers(0, len(values), (RESAMPLES, len(values)))
+    if weights is None:
+        return float(values.mean()), values[picks].mean(axis=1)
+    products = values * weights
+    means: Floats = products[picks].sum(axis=1) / weights[picks].sum(axis=1)
+    return float(products.sum() / weights.sum()), means
 
 
 def ranks(values: Sequence[float]) -> Floats:
