@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from editthinker.core.errors import EditorError
-from editthinker.core.images import Picture
-from editthinker.editors.delivery import SAME_SHAPE, Frame, delivered, same_shape
+from editthinker.core.images import SAME_SHAPE, Picture, same_shape
+from editthinker.editors.delivery import Frame, delivered
 from editthinker.editors.sizes import FIXED, FREE, SizeRule, openai_rule, parse_size
 
 sides = st.integers(1, 300)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from editthinker.core.errors import InputError
-from editthinker.editors.delivery import same_shape
+from editthinker.core.images import same_shape
 from editthinker.editors.diffusers import DiffusersEditor
 from editthinker.editors.diffusers.families import FAMILIES, by_repository, described, known
 from editthinker.editors.diffusers.settings import adapters

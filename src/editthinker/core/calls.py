@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from editthinker.core.clock import Clock, Lap
-from editthinker.core.errors import EditorError, EditThinkerError, JudgeError, Refused, ThinkerError
+from editthinker.core.errors import FAILURES, EditThinkerError, Refused
 from editthinker.core.events import CallFailed, EditStarted, Event, JudgeStarted, Listener, ThinkStarted
 from editthinker.core.limits import LimitReached, Limits
 from editthinker.core.past import Answer as Remembered
@@ -48,12 +48,6 @@ LONGEST_ASKED = 60.0
 
 NOTED = 0.001
 """Seconds of waiting for a turn from which the record tells of it."""
-
-_BLAMED: dict[Role, type[EditThinkerError]] = {
-    "editor": EditorError,
-    "thinker": ThinkerError,
-    "judge": JudgeError,
-}
 
 
 class Closed(Exception):
@@ -152,7 +146,7 @@ class Calls:
     @property
     def spend(self) -> Spend:
         """What was spent until now, failed attempts included."""
-        count = {role: sum(call.role == role for call in self.made) for role in _BLAMED}
+        count = {role: sum(call.role == role for call in self.made) for role in FAILURES}
         return Spend(
             editor_calls=count["editor"],
             thinker_calls=count["thinker"],
@@ -216,7 +210,7 @@ class Calls:
                 raise
             raise _Again(wait) from error
         except Exception as error:  # a model may raise anything; it is the model's failure, not ours
-            blamed = _BLAMED[role](f"{role} {name!r} broke: {type(error).__name__}: {error}")
+            blamed = FAILURES[role](f"{role} {name!r} broke: {type(error).__name__}: {error}")
             await self.tell(CallFailed(record(type(blamed).__name__, str(blamed))))
             raise blamed from error
         noted = None if isinstance(answer, Edited) else dict(answer.notes)

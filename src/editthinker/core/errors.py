@@ -19,6 +19,7 @@ To add one: subclass the branch of the party to blame and set `blame` only if it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 Blame = Literal["input", "editor", "thinker", "judge", "budget", "ours"]
@@ -110,3 +111,11 @@ class BudgetExceeded(EditThinkerError):
 
 class StoreError(EditThinkerError):
     """The run folder cannot be read or written."""
+
+
+FAILURES: Mapping[Literal["editor", "thinker", "judge"], type[EditThinkerError]] = {
+    "editor": EditorError,
+    "thinker": ThinkerError,
+    "judge": JudgeError,
+}
+"""What a model of each role fails with."""

@@ -32,6 +32,8 @@ _OPTIONS: Final[Mapping[str, Mapping[str, int | str]]] = {
     "TIFF": {"compression": "tiff_adobe_deflate"},
 }
 _OPAQUE: Final = frozenset({"JPEG", "BMP"})
+SAME_SHAPE: Final = 0.03
+"""Relative difference of aspect ratios up to which a picture may be resized rather than padded."""
 _MAX_SIDE: Final = {"WEBP": 16_383, "JPEG": 65_535}
 
 
@@ -169,6 +171,11 @@ class Picture:
         canvas = Image.new("RGB", (side, side), fill)
         canvas.paste(_resized(colour.flattened(self.pixels), inner), (left, top))
         return Fitted(canvas, name=self.name, box=(left, top, left + inner[0], top + inner[1]))
+
+
+def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two sizes have nearly the same aspect ratio: models round their sides to blocks."""
+    return abs(one[0] * other[1] - other[0] * one[1]) <= SAME_SHAPE * one[0] * other[1]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from PIL import Image
 
 from editthinker.core.errors import EditorError
-from editthinker.core.images import Picture
+from editthinker.core.images import Picture, same_shape
 
-SAME_SHAPE = 0.03
-"""Relative difference of aspect ratios up to which a picture is resized rather than padded."""
 _BLACK = 2
 """Largest pixel value of a picture that counts as entirely black."""
 
@@ -79,11 +77,6 @@ def delivered(source: Picture, returned: Picture, frame: Frame | None = None) ->
         pixels.putalpha(source.pixels.getchannel("A"))
         picture = Picture(pixels, name=picture.name)
     return picture
-
-
-def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether two sizes have the same aspect ratio, but for rounding."""
-    return abs(one[0] * other[1] - other[0] * one[1]) <= SAME_SHAPE * one[0] * other[1]
 
 
 def _is_black(picture: Picture) -> bool:

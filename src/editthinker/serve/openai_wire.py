@@ -21,7 +21,7 @@ from PIL import ImageOps
 from starlette.datastructures import FormData, UploadFile
 
 from editthinker.core.contracts import EditorInfo
-from editthinker.core.images import Picture
+from editthinker.core.images import Picture, same_shape
 from editthinker.core.types import EditRequest
 from editthinker.serve.answers import BadField
 from editthinker.serve.disconnect import while_connected
@@ -31,8 +31,6 @@ MOST_IMAGES = 16
 MOST_RESULTS = 10
 MOST_PIXELS = 64_000_000
 SEEDS = 2**31
-SAME_SHAPE = 0.03
-"""Relative difference of aspect ratios up to which a size is met exactly: models round to blocks."""
 FORMATS = ("png", "jpeg", "webp")
 MASKS = ("mask", "mask_image")
 """OpenAI's name for it, and vLLM-Omni's."""
@@ -193,7 +191,7 @@ def _sized(picture: Picture, size: tuple[int, int] | None) -> Picture:
     if size is None:
         return picture
     width, height = picture.size
-    if abs(width * size[1] - size[0] * height) <= SAME_SHAPE * width * size[1]:
+    if same_shape(picture.size, size):
         return picture.resized(size)
     scale = min(size[0] / width, size[1] / height)
     return picture.resized((max(1, round(width * scale)), max(1, round(height * scale))))

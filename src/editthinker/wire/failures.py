@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from editthinker.core.errors import EditorError, EditThinkerError, JudgeError, Refused, ThinkerError
+from editthinker.core.errors import FAILURES, EditThinkerError, Refused
 from editthinker.core.types import Role
 from editthinker.wire.secrets import NONE, Secret
 
@@ -35,12 +35,6 @@ REFUSALS = frozenset(
 )
 LONGEST = 400
 """Characters of a server's own words that are kept."""
-
-_ERRORS: Mapping[Role, type[EditThinkerError]] = {
-    "editor": EditorError,
-    "thinker": ThinkerError,
-    "judge": JudgeError,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +58,14 @@ class Peer:
         self, sentence: str, *, transient: bool = False, retry_after: float | None = None, cost: float = 0.0
     ) -> EditThinkerError:
         """An error of this peer's branch; `sentence` continues its name."""
-        error = _ERRORS[self.role](self.secret.hidden_in(f"{self.label} {sentence}"))
+        error = FAILURES[self.role](self.secret.hidden_in(f"{self.label} {sentence}"))
         error.transient, error.retry_after, error.cost = transient, retry_after, cost
         return error
 
     def refused(self, reason: str) -> EditThinkerError:
         """The provider declined the words or the image; for editors that is a class of its own."""
         sentence = self.secret.hidden_in(f"{self.label} refused: {reason.strip() or 'it gave no reason'}")
-        error = Refused(sentence) if self.role == "editor" else _ERRORS[self.role](sentence)
+        error = Refused(sentence) if self.role == "editor" else FAILURES[self.role](sentence)
         error.refused = True
         return error
 

@@ -21,7 +21,7 @@ from itertools import count
 from typing import Any, Generic, TypeVar
 
 from editthinker.core.clock import in_line
-from editthinker.core.errors import EditorError, EditThinkerError, InputError, JudgeError, ThinkerError
+from editthinker.core.errors import FAILURES, EditThinkerError, InputError
 from editthinker.core.types import Edited, Judged, Plan, Preference, Role, Thought
 from editthinker.wire.endpoint import Endpoint, Place
 from editthinker.wire.health import State
@@ -34,12 +34,6 @@ urgency: ContextVar[float] = ContextVar("urgency", default=0.0)
 
 UNLIKE = 2.0
 """A member so many times slower than the fastest waits until there was too much to do for that long."""
-
-_ERRORS: Mapping[Role, type[EditThinkerError]] = {
-    "editor": EditorError,
-    "thinker": ThinkerError,
-    "judge": JudgeError,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +265,7 @@ class Pool(Generic[Member]):
             self.tell(sentence)
 
     def _error(self, sentence: str) -> EditThinkerError:
-        return _ERRORS[self.role](sentence)
+        return FAILURES[self.role](sentence)
 
 
 def _outcome(task: asyncio.Future[Any]) -> str:
