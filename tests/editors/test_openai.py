@@ -20,10 +20,10 @@ from editthinker.core.errors import EditorError, InputError, Refused
 from editthinker.core.images import Picture
 from editthinker.core.limits import Limits
 from editthinker.core.types import Edited, EditRequest, Sample
-from editthinker.editors import openai as editor_module
 from editthinker.editors.openai import OpenAIEditor, OpenAISettings
 from editthinker.testing import check_editor
 from editthinker.testing.behaviour import photograph
+from editthinker.wire.connection import is_ones_own
 from peers.openai_images import ERRORS, KEY, ImagesPeer
 from peers.serving import serving
 
@@ -597,7 +597,8 @@ def test_input_fidelity_where_there_is_one() -> None:
     ],
 )
 def test_whose_server_it_is(host: str, near: bool) -> None:
-    assert editor_module._is_near(host) is near
+    place = f"[{host}]" if ":" in host else host
+    assert is_ones_own(f"http://{place}:8000/v1") is near
 
 
 def test_an_open_server_gets_no_side_it_cannot_draw(own: tuple[ImagesPeer, str]) -> None:

@@ -132,3 +132,13 @@ class Priced(Protocol):
     def price(self) -> float | None:
         """US dollars one call is expected to cost; None when unknown."""
         ...
+
+
+def price_of_all(members: Sequence[object]) -> float | None:
+    """What one call of each is expected to cost together; None when one of them does not know.
+
+    A member without a price is one that runs here.
+    """
+    prices = [member.price if isinstance(member, Priced) else 0.0 for member in members]
+    known = [price for price in prices if price is not None]
+    return sum(known) if len(known) == len(prices) else None

@@ -29,7 +29,7 @@ from editthinker.editors.comfyui_workflow import Workflow
 from editthinker.editors.delivery import Frame, delivered
 from editthinker.editors.sizes import SizeRule
 from editthinker.wire import secrets
-from editthinker.wire.connection import CONNECT_SECONDS, Connection, PerLoop, checked_url
+from editthinker.wire.connection import CONNECT_SECONDS, Connection, PerLoop, checked_url, http_client
 from editthinker.wire.failures import LONGEST, Peer, attributed, of_status
 
 if TYPE_CHECKING:
@@ -85,7 +85,10 @@ class ComfyUIEditor:
         places = ("image", "mask", "prompt", "seed", "output")
         self._workflow = Workflow.read(path, {key: getattr(settings, f"{key}_node") for key in places})
         self._peer = Peer("editor", self._name, "", secrets.read(settings.key), "the setting 'key'")
-        self._clients: PerLoop[AsyncClient] = PerLoop(self._client, lambda client: client.aclose())
+        self._clients: PerLoop[AsyncClient] = PerLoop(
+            lambda: http_client(self._url, settings.timeout, self._peer.secret),
+            lambda client: client.aclose(),
+        )
 
     @property
     def info(self) -> EditorInfo:
@@ -265,16 +268,6 @@ class ComfyUIEditor:
         stored = _table(answer, self._peer)
         folder = str(stored.get("subfolder") or "")
         return f"{folder}/{stored.get('name', name)}" if folder else str(stored.get("name", name))
-
-    def _client(self) -> AsyncClient:
-        from httpx2 import AsyncClient, Timeout
-
-        secret = self._peer.secret
-        return AsyncClient(
-            base_url=self._url,
-            headers={"Authorization": f"Bearer {secret.value}"} if secret else {},
-            timeout=Timeout(self._settings.timeout, connect=CONNECT_SECONDS),
-        )
 
     async def _ask(self, method: str, path: str, **how: Any) -> Response:
         client = await self._clients.get()

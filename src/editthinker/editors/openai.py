@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from editthinker.core.types import Edited, EditRequest
 from editthinker.editors.delivery import Frame, delivered
 from editthinker.editors.sizes import SizeRule, openai_rule, parse_size
 from editthinker.wire import prices, secrets
-from editthinker.wire.connection import CONNECT_SECONDS, LOCAL_KEY, Connection, PerLoop
+from editthinker.wire.connection import CONNECT_SECONDS, Connection, PerLoop, is_ones_own, openai_client
 from editthinker.wire.failures import Peer, attributed
 
 if TYPE_CHECKING:
@@ -158,7 +157,9 @@ class OpenAIEditor:
             )
         self._check_settings()
         self._rate = prices.tokens(model) if self.by_openai else None
-        self._clients: PerLoop[AsyncOpenAI] = PerLoop(self._client, lambda client: client.close())
+        self._clients: PerLoop[AsyncOpenAI] = PerLoop(
+            lambda: openai_client(settings, secret), lambda client: client.close()
+        )
 
     @cached_property
     def info(self) -> EditorInfo:
@@ -200,16 +201,6 @@ class OpenAIEditor:
             error.cost = self._cost(answer)
             raise
 
-    def _client(self) -> AsyncOpenAI:
-        from openai import AsyncOpenAI, Timeout
-
-        return AsyncOpenAI(
-            api_key=self.peer.secret.value or LOCAL_KEY,
-            base_url=self.settings.base_url or None,
-            timeout=Timeout(self.settings.timeout, connect=CONNECT_SECONDS),
-            max_retries=0,  # the desk repeats and counts: without an idempotency key each may be paid for
-        )
-
     def _check_settings(self) -> None:
         """Refuse what this server would ignore or reject: nothing given may silently do nothing."""
         settings, model = self.settings, self.model
@@ -229,7 +220,7 @@ class OpenAIEditor:
             return self.settings.price
         if self.by_openai:
             return prices.per_image(self.model)
-        return 0.0 if _is_near(urlsplit(self.settings.base_url).hostname or "") else None
+        return 0.0 if is_ones_own(self.settings.base_url) else None
 
     def _cost(self, answer: Any) -> float:
         """US dollars, from the tokens the answer counts where it does."""
@@ -384,11 +375,3 @@ def _plain(extra: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: json.dumps(value) if isinstance(value, dict | bool) else value for key, value in extra.items()
     }
-
-
-def _is_near(host: str) -> bool:
-    """Whether a server is one's own: this machine or a private network."""
-    try:
-        return ipaddress.ip_address(host).is_private
-    except ValueError:
-        return "." not in host or host.endswith((".local", ".internal", ".lan"))

@@ -23,7 +23,7 @@ from editthinker.core.types import Edited, EditRequest
 from editthinker.editors.delivery import Frame, delivered
 from editthinker.editors.sizes import SizeRule
 from editthinker.wire import secrets
-from editthinker.wire.connection import CONNECT_SECONDS, Connection, PerLoop, checked_url
+from editthinker.wire.connection import Connection, PerLoop, checked_url, http_client
 from editthinker.wire.failures import Peer, attributed, of_status
 
 if TYPE_CHECKING:
@@ -143,7 +143,10 @@ class ServiceEditor:
         self._model = _MODELS.get(settings.model, _UNKNOWN)
         self._fields = _fields(label, settings, self._model)
         self._peer = Peer("editor", self._name, "", secrets.read(settings.key), "the setting 'key'")
-        self._clients: PerLoop[AsyncClient] = PerLoop(self._client, lambda client: client.aclose())
+        self._clients: PerLoop[AsyncClient] = PerLoop(
+            lambda: http_client(self._url, settings.timeout, self._peer.secret),
+            lambda client: client.aclose(),
+        )
 
     @property
     def info(self) -> EditorInfo:
@@ -188,16 +191,6 @@ class ServiceEditor:
         return (
             f"{workers} of {status.get('total_gpus', '?')} workers started, {waiting} edits waiting; the "
             "service does not say whether its model is loaded, only an edit shows that"
-        )
-
-    def _client(self) -> AsyncClient:
-        from httpx2 import AsyncClient, Timeout
-
-        secret = self._peer.secret
-        return AsyncClient(
-            base_url=self._url,
-            headers={"Authorization": f"Bearer {secret.value}"} if secret else {},
-            timeout=Timeout(self._settings.timeout, connect=CONNECT_SECONDS),
         )
 
     async def _ask(self, method: str, path: str, **how: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean, median, stdev
 from typing import Any, Final, Literal, Self
 
-from editthinker.core.contracts import Judge, Priced
+from editthinker.core.contracts import Judge, price_of_all
 from editthinker.core.errors import EditThinkerError, InputError, JudgeError
 from editthinker.core.images import Picture
 from editthinker.core.types import Judged, Sample, Score
@@ -42,13 +42,8 @@ class EnsembleJudge:
 
     @property
     def price(self) -> float | None:
-        """What all members together are expected to cost; None when one of them does not know.
-
-        A member without a price is one that runs here.
-        """
-        prices = [member.price if isinstance(member, Priced) else 0.0 for member in self.members]
-        known = [price for price in prices if price is not None]
-        return sum(known) if len(known) == len(prices) else None
+        """What all members together are expected to cost; None when one of them does not know."""
+        return price_of_all(self.members)
 
     async def score(self, sample: Sample, edited: Picture) -> Judged:
         """The middle of the members' scores. Raises `JudgeError` when all of them fail."""

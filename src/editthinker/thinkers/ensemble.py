@@ -13,7 +13,7 @@ from functools import partial
 from statistics import fmean
 from typing import Any, Self, TypeVar
 
-from editthinker.core.contracts import EditorInfo, Planner, Priced, Thinker, View
+from editthinker.core.contracts import EditorInfo, Planner, Thinker, View, price_of_all
 from editthinker.core.errors import EditThinkerError, InputError, ReplyError, ThinkerError
 from editthinker.core.types import Critique, Plan, Sample, Score, Thought
 
@@ -52,13 +52,8 @@ class EnsembleThinker:
 
     @property
     def price(self) -> float | None:
-        """What all members together are expected to cost; None when one of them does not know.
-
-        A member without a price is one that runs here.
-        """
-        prices = [member.price if isinstance(member, Priced) else 0.0 for member in self.members]
-        known = [price for price in prices if price is not None]
-        return sum(known) if len(known) == len(prices) else None
+        """What all members together are expected to cost; None when one of them does not know."""
+        return price_of_all(self.members)
 
     async def think(self, view: View) -> Thought:
         """The vote. Raises `ReplyError` when no member's reply can be read, `ThinkerError` when all fail."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,7 +23,7 @@ from editthinker.core.images import Picture
 from editthinker.core.settings import Extra
 from editthinker.core.types import Role
 from editthinker.wire import prices, secrets
-from editthinker.wire.connection import CONNECT_SECONDS, LOCAL_KEY, Connection, PerLoop
+from editthinker.wire.connection import Connection, PerLoop, is_ones_own, openai_client
 from editthinker.wire.failures import Peer, attributed
 
 if TYPE_CHECKING:
@@ -129,9 +128,11 @@ class Chat:
         self.model, self.settings = model, settings
         secret = secrets.read(settings.key, usual=() if settings.base_url else USUAL_KEYS)
         self.peer = Peer(role, name, settings.base_url, secret, "" if settings.base_url else USUAL_KEYS[0])
-        hosted = not (settings.base_url and _is_ones_own(settings.base_url))
+        hosted = not (settings.base_url and is_ones_own(settings.base_url))
         self._rate = prices.tokens(model, settings.price_in, settings.price_out, hosted=hosted)
-        self._clients: PerLoop[AsyncOpenAI] = PerLoop(self._client, lambda client: client.close())
+        self._clients: PerLoop[AsyncOpenAI] = PerLoop(
+            lambda: openai_client(settings, secret), lambda client: client.close()
+        )
         self._encoded: WeakKeyDictionary[Picture, asyncio.Future[str]] = WeakKeyDictionary()
         self._unguided = False
         """Whether the server has turned out not to know guided decoding."""
@@ -194,16 +195,6 @@ class Chat:
         host = urlsplit(self.settings.base_url).hostname or OPENAI_HOST
         return "max_completion_tokens" if host == OPENAI_HOST else "max_tokens"
 
-    def _client(self) -> AsyncOpenAI:
-        from openai import AsyncOpenAI, Timeout
-
-        return AsyncOpenAI(
-            api_key=self.peer.secret.value or LOCAL_KEY,
-            base_url=self.settings.base_url or None,
-            timeout=Timeout(self.settings.timeout, connect=CONNECT_SECONDS),
-            max_retries=0,  # the desk repeats, counts and records
-        )
-
     def _read(self, completion: ChatCompletion, guided: str, drawn: Sampling) -> ChatReply:
         choices = getattr(completion, "choices", None)
         if not choices or not getattr(choices[0], "message", None):
@@ -264,15 +255,6 @@ class Chat:
 
 def _url_of(data: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
-
-
-def _is_ones_own(url: str) -> bool:
-    """Whether a server costs nothing a call: it is on this machine or in a private network."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_private
-    except ValueError:
-        return "." not in host or host.endswith((".local", ".localhost", ".internal", ".lan"))
 
 
 def _reasoning(message: Any) -> str:

@@ -7,8 +7,9 @@ several (one `asyncio.run` after another). So an adapter holds a `PerLoop` of it
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
@@ -16,6 +17,10 @@ from pydantic import Field, field_validator
 
 from editthinker.core.settings import Settings
 from editthinker.wire import secrets
+
+if TYPE_CHECKING:
+    from httpx2 import AsyncClient
+    from openai import AsyncOpenAI
 
 Client = TypeVar("Client")
 
@@ -49,6 +54,41 @@ def checked_url(value: str) -> str:
     if parts.password:
         raise ValueError("must not hold a password; use the setting 'key'")
     return value.rstrip("/")
+
+
+def is_ones_own(url: str) -> bool:
+    """Whether a server costs nothing a call: it is on this machine or in a private network."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".localhost", ".internal", ".lan"))
+
+
+def http_client(url: str, timeout: float, secret: secrets.Secret) -> AsyncClient:
+    """A client of one server, which gets the key with every request if there is one."""
+    from httpx2 import AsyncClient, Timeout
+
+    return AsyncClient(
+        base_url=url,
+        headers={"Authorization": f"Bearer {secret.value}"} if secret else {},
+        timeout=Timeout(timeout, connect=CONNECT_SECONDS),
+    )
+
+
+def openai_client(connection: Connection, secret: secrets.Secret) -> AsyncOpenAI:
+    """OpenAI's own client, without its retries: the desk repeats, counts and records every attempt.
+
+    It sends no idempotency key, so each attempt may be paid for.
+    """
+    from openai import AsyncOpenAI, Timeout
+
+    return AsyncOpenAI(
+        api_key=secret.value or LOCAL_KEY,
+        base_url=connection.base_url or None,
+        timeout=Timeout(connection.timeout, connect=CONNECT_SECONDS),
+        max_retries=0,
+    )
 
 
 class PerLoop(Generic[Client]):
