@@ -29,9 +29,9 @@ $(VENV)/.dev: $(VENV)/.core
 	@touch $@
 
 $(VENV)/.train: $(VENV)/.dev
-	@echo "installing torch and the training libraries (a few minutes the first time) ..."
+	@echo "installing torch, Ray and the training libraries (a few minutes the first time) ..."
 	@$(PIP) torch
-	@$(PIP) --editable '.[dev,train,local]' 'transformers[serving]'
+	@$(PIP) --editable '.[dev,train,local,ray]' 'transformers[serving]'
 	@touch $@
 
 demo: $(VENV)/.core ## edit a photo and print where result and report are (PHOTO=... PROMPT="...")
@@ -57,7 +57,7 @@ format: $(VENV)/.dev ## let ruff rewrite what it can
 docs: $(VENV)/.core ## regenerate docs/cli.md from --help
 	$(BIN)/python -m editthinker.cli.manual > docs/cli.md
 
-train-darkroom: $(VENV)/.train ## train the darkroom editor and thinker anew (about two hours on a CPU; goes on where it stopped)
+train-darkroom: $(VENV)/.train ## train the darkroom editor and thinker anew (several hours on a CPU; goes on where it stopped)
 	$(BIN)/python -m editthinker.training.darkroom all
 
 clean: ## remove everything that was made here, the runs excepted

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+os.environ["RAY_AUTH_MODE"] = "disabled"  # before Ray is loaded: it would put a token into the home folder
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _nobody_s_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

@@ -51,6 +51,13 @@ def test_none_is_no_thinker() -> None:
     assert resolve.resolve_thinker("none") is None
 
 
+def test_a_plain_name_may_have_a_colon() -> None:
+    assert resolve.resolve_editor("darkroom").info.name == "darkroom"
+    assert resolve.resolve_editor("darkroom:small").info.name == "darkroom:small"
+    with pytest.raises(UnknownName, match="darkroom:small"):
+        resolve.resolve_editor("darkroom:tiny")
+
+
 @pytest.mark.parametrize("role", ["editor", "thinker", "judge"])
 def test_unknown_name_lists_what_exists(role: str) -> None:
     with pytest.raises(UnknownName, match=f"unknown {role} 'nope'; known: darkroom"):

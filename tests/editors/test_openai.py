@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 from editthinker import resolve
-from editthinker.core import decoding
 from editthinker.core.episode import Episode
 from editthinker.core.errors import EditorError, InputError, Refused
 from editthinker.core.images import Picture
@@ -23,6 +22,7 @@ from editthinker.core.types import Edited, EditRequest, Sample
 from editthinker.editors.openai import OpenAIEditor, OpenAISettings
 from editthinker.testing import check_editor
 from editthinker.testing.behaviour import photograph
+from editthinker.wire import bounded
 from editthinker.wire.connection import is_ones_own
 from peers.openai_images import ERRORS, KEY, ImagesPeer
 from peers.serving import serving
@@ -458,7 +458,7 @@ def test_an_image_that_cannot_be_fetched_was_paid_for_too(hosted: tuple[ImagesPe
 
 
 def test_an_endless_image_is_cut_short(own: tuple[ImagesPeer, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "MAX_BYTES", 2**21)
+    monkeypatch.setattr(bounded, "MOST_BYTES", 2**21)
     own[0].always = "url-endless"
     with pytest.raises(EditorError, match="more than 2 MiB"):
         edit(editor(*own))

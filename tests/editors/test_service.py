@@ -157,7 +157,7 @@ async def test_an_image_of_another_size_is_fitted(start: Start) -> None:
 FAULTS = [
     (JSONResponse({"detail": "编辑失败: 任务超时"}, 500), "its own time limit", True),
     (JSONResponse({"detail": "任务队列已满"}, 500), "no room in its queue", True),
-    (JSONResponse({"detail": "CUDA out of memory. Tried to allocate 2 GiB"}, 500), "GPU memory", False),
+    (JSONResponse({"detail": "CUDA out of memory. Tried to allocate 2 GiB"}, 500), "GPU memory", True),
     (JSONResponse({"detail": "GPU管理器未初始化"}, 503), "overloaded or broken", True),
     (JSONResponse({"detail": "no image"}, 400), "does not accept the request .400.: no image", False),
     (JSONResponse({"detail": [{"loc": ["body", "seed"], "msg": "int"}]}, 422), "422", False),
@@ -170,7 +170,8 @@ FAULTS = [
     (JSONResponse([1, 2]), "none of an editing service", True),
     (JSONResponse({"success": False, "error": "model crashed"}), "returned no image: model crashed", False),
     (JSONResponse({"success": False, "error": "任务队列已满"}), "no room in its queue", True),
-    (answered(None), "returned no image", False),
+    (answered(None), "sent no image", True),
+    (answered(b""), "sent no image", True),
     (answered(b"GIF89a no image"), "no image", True),
     (JSONResponse({"success": True, "edited_image": "§§§"}), "no image", True),
     (answered(png(plain())), "entirely black", False),

@@ -16,6 +16,7 @@ from peers import imgedit_judge, kris_data, rise_data
 GOLD = Path(__file__).parents[1] / "benchmarks" / "gold"
 REPLIES = {
     "imgedit": "Fine.\nInstruction: 4\nPreservation: 4\nQuality: 4",
+    "uge": "Brief reasoning: the left one is gone.\nScore: 4",
     "gedit": '{"score": [8, 9], "reasoning": "fine"}',
     "rise": "It is.\nFinal Score: 4",
     "kris": json.dumps(
@@ -47,8 +48,20 @@ def uniredit_data(folder: Path) -> Path:
     return folder
 
 
+def uge_data(folder: Path) -> Path:
+    photograph(40, 30).save(folder / "a.jpg")
+    photograph(30, 40, seed=1).save(folder / "b.jpg")
+    records = {
+        "1": {"id": "a.jpg", "prompt": "warmer"},
+        "7": {"id": "b.jpg", "prompt": "remove the left one"},
+    }
+    (folder / "UGE_edit.json").write_text(json.dumps(records), "utf-8")
+    return folder
+
+
 DATA: dict[str, Callable[[Path], Any]] = {
     "imgedit": imgedit_judge.write_data,
+    "uge": uge_data,
     "gedit": gedit_data,
     "rise": lambda folder: rise_data.written(folder, rise_data.GOLD["inputs"]["records"]),
     "kris": kris_data.written,

@@ -20,9 +20,11 @@ import writer
 
 from editthinker.core.episode import Episode
 from editthinker.core.errors import StoreError
+from editthinker.core.events import EditStarted, ThinkFinished
 from editthinker.core.records import TrajectoryRecord
-from editthinker.core.types import Sample
-from editthinker.runs import RunFolder
+from editthinker.core.types import Call, Critique, Sample, Score
+from editthinker.runs import RunFolder, blobs
+from editthinker.runs.lock import Lock
 from editthinker.testing.behaviour import photograph
 from editthinker.testing.scripted import ScriptedEditor, ScriptedThinker
 
@@ -114,8 +116,10 @@ def test_the_same_process_is_refused_too(run: RunFolder) -> None:
 
 
 @pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of half a megabyte, where the machine lets us mount one."""
+def tiny_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A file system of half a megabyte, used to its end, where the machine lets us mount one."""
+    monkeypatch.setattr(blobs, "SPARE_BYTES", 0)
+    monkeypatch.setattr(blobs, "SPARE_IMAGES", 0)
     place = tmp_path / "disk"
     place.mkdir()
     options = ["-t", "tmpfs", "-o", "size=512k", "tmpfs"]
@@ -129,7 +133,7 @@ def test_a_full_disk_stops_the_episode_with_one_sentence(tiny_disk: Path, play: 
     with RunFolder.create(tiny_disk / "run", {}) as run:
         play(run, Sample((photograph(32, 32),), "small"))
         editor = ScriptedEditor()
-        sample = Sample((photograph(300, 300),), "make it warmer")
+        sample = Sample((photograph(400, 400),), "make it warmer")
         episode = Episode(sample, editor, ScriptedThinker(), listener=run.recorder(sample))
         trajectory = asyncio.run(episode.run())
         assert isinstance(episode.error, StoreError)
@@ -139,6 +143,36 @@ def test_a_full_disk_stops_the_episode_with_one_sentence(tiny_disk: Path, play: 
     with RunFolder.open(tiny_disk / "run") as again:
         check_images(again)
         assert again.counts()[1] == 1
+
+
+def test_what_a_thinker_said_is_stored_before_the_next_call_starts(run: RunFolder) -> None:
+    """Usually with the turn; here no turn is finished before another edit begins."""
+    sample = Sample((photograph(),), "make it warmer")
+    recorder = run.recorder(sample, key="k")
+
+    async def tell() -> list[int]:
+        call = Call("thinker", "scripted", 1, 0.0, 0.1, "ok", question="q")
+        await recorder(ThinkFinished(call, Critique(Score(3, 4), "why", "do it again")))
+        before = len(run.past("k").answers)
+        await recorder(EditStarted(2, "do it again", 7))
+        return [before, len(run.past("k").answers)]
+
+    assert asyncio.run(tell()) == [0, 1]
+
+
+def test_no_call_starts_when_what_it_brings_has_no_room(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first call finds room, the second does not: its answer could not be kept."""
+    sample, editor, thinker = Sample((photograph(),), "make it warmer"), ScriptedEditor(), ScriptedThinker()
+    monkeypatch.setattr(blobs, "SPARE_IMAGES", 10**12)
+    episode = Episode(sample, editor, thinker, listener=run.recorder(sample))
+    asyncio.run(episode.run())
+    assert isinstance(episode.error, StoreError)
+    assert "is nearly full" in str(episode.error)
+    assert "make room, then start again" in str(episode.error)
+    assert (len(editor.requests), len(thinker.views)) == (1, 0)
+    check_images(run)
 
 
 def test_a_full_disk_leaves_no_half_made_run(tiny_disk: Path) -> None:
@@ -192,3 +226,27 @@ def test_a_path_below_a_file_is_one_sentence(tmp_path: Path) -> None:
         RunFolder.create(tmp_path / "file" / "run", {})
     with pytest.raises(StoreError, match="cannot make a run in"):
         RunFolder.create(tmp_path / "file", {})
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked here")
+def test_a_forked_child_does_not_hold_the_run_when_its_parent_is_gone(tmp_path: Path) -> None:
+    holds = (
+        "import os, sys, time\n"
+        "from pathlib import Path\n"
+        "from editthinker.runs.lock import Lock\n"
+        "lock = Lock(Path(sys.argv[1]))\n"
+        "child = os.fork()\n"
+        "if not child: time.sleep(60)\n"
+        "print(child, flush=True)\n"
+        "os._exit(9)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", holds, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        try:
+            assert parent.wait(10) == 9
+            Lock(tmp_path).release()
+        finally:
+            os.kill(child, signal.SIGKILL)

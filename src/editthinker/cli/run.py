@@ -105,6 +105,42 @@ class BatchOrder:
     concurrency: Annotated[
         str, _option(HOW, "--concurrency", "Samples at a time, or auto.", metavar="N|auto")
     ] = "auto"
+    engine: Annotated[
+        str,
+        _option(
+            HOW,
+            "--engine",
+            "Models that run here: in this process, or on a Ray cluster.",
+            metavar="local|ray",
+        ),
+    ] = "local"
+    address: Annotated[
+        str,
+        _option(
+            HOW,
+            "--address",
+            "Of the Ray cluster; local: a new one; auto: one that is here, else a new one.",
+            metavar="HOST:PORT",
+        ),
+    ] = "auto"
+    workers: Annotated[
+        str,
+        _option(
+            HOW,
+            "--workers",
+            "Of each model: 4, or editor=6,thinker=2; auto: what fits.",
+            metavar="N|ROLE=N,...",
+        ),
+    ] = "auto"
+    gpus: Annotated[
+        str,
+        _option(
+            HOW,
+            "--gpus",
+            "Of each worker: 1, or editor=2,thinker=0.5; auto: as many as fit.",
+            metavar="N|ROLE=N,...",
+        ),
+    ] = "auto"
     strategy: options.Strategy = "think-while-edit"
     policy: options.PolicyName = "refine"
     candidates: options.Candidates = 1
@@ -124,6 +160,7 @@ def run(**said: Any) -> int:
           --editor service:http://gpu1:8005 --editor service:http://gpu2:8005 \\
           --thinker "vllm:EditThinker-8B?base_url=http://gpu3:8000/v1"
       editthinker run photos/ --run runs/third --max-cost 20 --dry-run
+      editthinker run photos/ --run runs/fourth --engine ray --address head:6379
 
     A sample has an instruction and an image, perhaps an id, mask, box, references and tags; common other
     names are understood. Every call's answer is in the run folder before the next call starts. The same

@@ -13,6 +13,7 @@ from editthinker.runs.tally import SUMMARY, Tally
 
 if TYPE_CHECKING:
     from editthinker.cli.run import BatchOrder
+    from editthinker.wire.pool import MemberState
 
 LINE_SECONDS = 10.0
 LIVE_SECONDS = 0.5
@@ -130,6 +131,8 @@ def state(tally: Tally) -> list[str]:
             f"{role}: {tally.calls[role]} calls, {tally.rate(role):.1f}/s, "
             f"{tally.in_flight[role]} of {tally.room.get(role, 0)} under way"
         )
+        servers = tally.servers.get(role, ())
+        phrases += [_server(server) for server in servers if len(servers) > 1]
     phrases += [f"${tally.cost:.4f}"] * bool(tally.cost)
     if tally.stops:
         ends = ", ".join(
@@ -138,6 +141,16 @@ def state(tally: Tally) -> list[str]:
         phrases.append(f"stopped: {ends}")
     phrases += [tally.trouble] * bool(tally.trouble)
     return phrases
+
+
+def _server(server: MemberState) -> str:
+    """One of several servers of a role."""
+    speed = "" if server.latency is None else f", {server.latency:.1f} s a call"
+    failed = f", {server.failed} failed ({server.trouble})" if server.failed else ""
+    return (
+        f"  {server.name}: {server.state}, {server.in_flight} of {server.limit} under way{speed}, "
+        f"{server.answered} answered{failed}"
+    )
 
 
 def tell_end(runner: Runner, order: BatchOrder, *, resume: str) -> None:

@@ -42,7 +42,7 @@ Known = TypeVar("Known", bound=Remembered)
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
 """Seconds before the first repetition, doubled with each; up to a quarter less by chance (openai-python)."""
 LEAST_WAIT = 0.3
-"""Two attempts are never closer than this, whatever the other side asks for."""
+"""Two attempts never start closer than this, whatever the other side asks for."""
 LONGEST_ASKED = 60.0
 """What the other side may ask for (`Retry-After`); more, or nothing sensible, is as if it had not asked."""
 
@@ -83,12 +83,13 @@ class Calls:
     ) -> tuple[Answer, Call]:
         """The answer and its call; what failed in passing is repeated, each attempt being a call."""
         self._take_in(self.past.take()[1])
-        for repeated in range(self.limits.retries + 1):
+        repeated = 0
+        while True:
             try:
                 return await self._attempt(role, name, start, verb, checked, repeated, question)
             except _Again as again:
                 await self._cancellable(asyncio.sleep(again.seconds))
-        raise AssertionError("unreachable: the last attempt returns or raises")
+                repeated += again.counts
 
     def recall(self, question: str, kind: type[Known]) -> Known | None:
         """What was answered to this question before; its calls, failed ones too, count as made from now on.
@@ -204,11 +205,11 @@ class Calls:
         except EditThinkerError as error:
             where = {"endpoint": error.endpoint} if error.endpoint else None
             call = record(type(error).__name__, str(error), error.cost, where)
-            wait = self._wait(role, error, repeated)
+            wait = self._wait(role, error, repeated, call.seconds)
             await self.tell(CallFailed(call, wait))
             if wait is None:
                 raise
-            raise _Again(wait) from error
+            raise _Again(wait, counts=not error.nobody) from error
         except Exception as error:  # a model may raise anything; it is the model's failure, not ours
             blamed = FAILURES[role](f"{role} {name!r} broke: {type(error).__name__}: {error}")
             await self.tell(CallFailed(record(type(blamed).__name__, str(blamed))))
@@ -226,13 +227,14 @@ class Calls:
         counts = {f"{role}_calls": count for role, count in self._started.items()}
         return self.limits.before(role, replace(self.spend, **counts))
 
-    def _wait(self, role: Role, error: EditThinkerError, repeated: int) -> float | None:
-        """Seconds until the call is worth repeating; None when it is not, or not within the limits."""
-        if not error.transient or repeated == self.limits.retries or self._refused(role):
+    def _wait(self, role: Role, error: EditThinkerError, repeated: int, took: float = 0.0) -> float | None:
+        """Seconds until a call that took so many is worth repeating; None when it is not, or not allowed."""
+        spent = repeated == self.limits.retries and not error.nobody
+        if not error.transient or spent or self._refused(role):
             return None
         asked = error.retry_after or 0.0
         grown = min(FIRST_WAIT * 2.0 ** min(repeated, 10), LONGEST_WAIT) * random.uniform(0.75, 1.0)
-        wait = max(asked if 0 < asked <= LONGEST_ASKED else grown, LEAST_WAIT)
+        wait = max(asked if 0 < asked <= LONGEST_ASKED else grown, LEAST_WAIT - took)
         left = self._left()
         return None if left is not None and wait >= left else wait
 
@@ -274,6 +276,6 @@ async def _outcome(verb: Callable[[], Awaitable[T]]) -> T | Exception:
 class _Again(Exception):
     """The attempt failed in passing; it is repeated after so many seconds."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, counts: bool) -> None:
         super().__init__(seconds)
-        self.seconds = seconds
+        self.seconds, self.counts = seconds, counts

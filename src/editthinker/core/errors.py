@@ -34,6 +34,8 @@ class EditThinkerError(Exception):
     """Whether the same call may well succeed a moment later (overload, lost connection)."""
     retry_after: float | None = None
     """Seconds the other side asked to wait before that, if it said so."""
+    nobody: bool = False
+    """Whether nobody was there to answer: that uses up no repetition, whoever waits for them ends it."""
     status: int | None = None
     """The HTTP status behind it, where there was one."""
     endpoint: str = ""

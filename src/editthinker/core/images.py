@@ -148,11 +148,7 @@ class Picture:
 
     def within(self, pixels: int) -> Picture:
         """Itself, or shrunk (never squeezed, never enlarged) so that width x height is at most `pixels`."""
-        width, height = self.size
-        if width * height <= pixels:
-            return self
-        scale = (pixels / (width * height)) ** 0.5
-        return self.resized((max(1, int(width * scale)), max(1, int(height * scale))))
+        return self.resized(size_within(self.size, pixels))
 
     def resized(self, size: tuple[int, int]) -> Picture:
         """At another size, alpha too; the caller answers for the aspect ratio."""
@@ -171,6 +167,15 @@ class Picture:
         canvas = Image.new("RGB", (side, side), fill)
         canvas.paste(_resized(colour.flattened(self.pixels), inner), (left, top))
         return Fitted(canvas, name=self.name, box=(left, top, left + inner[0], top + inner[1]))
+
+
+def size_within(size: tuple[int, int], pixels: int) -> tuple[int, int]:
+    """The size, or the largest of its shape that has at most so many pixels."""
+    width, height = size
+    if width * height <= pixels:
+        return size
+    scale = (pixels / (width * height)) ** 0.5
+    return max(1, int(width * scale)), max(1, int(height * scale))
 
 
 def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from editthinker.core.contracts import EditorInfo
 from editthinker.core.errors import Blame
 from editthinker.core.images import Picture
 from editthinker.core.types import (
@@ -170,6 +171,21 @@ class TrajectoryRecord(Document):
     chosen_by: str = ""
 
 
+class EditorRecord(Record):
+    """What a thinker is told of an editor, so that it can be asked the same again; see `EditorInfo`."""
+
+    max_images: int = 1
+    mask: bool = False
+    seeded: bool = True
+    languages: tuple[str, ...] = ()
+    prompt_hint: str = ""
+    prompt_limit: int | None = None
+
+    def info(self, name: str = "") -> EditorInfo:
+        """The facts again; price and card are nothing to a thinker."""
+        return EditorInfo(name, **dict(self))
+
+
 Keep = Callable[[Picture], ImageRef]
 """Stores a picture and returns its reference; the same picture twice gives the same reference."""
 
@@ -218,6 +234,10 @@ def turn_record(turn: Turn, keep: Keep) -> TurnRecord:
             for other in turn.others
         ),
     )
+
+
+def editor_record(info: EditorInfo) -> EditorRecord:
+    return EditorRecord(**{name: getattr(info, name) for name in EditorRecord.model_fields})
 
 
 def call_record(call: Call) -> CallRecord:

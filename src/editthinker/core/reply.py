@@ -31,8 +31,7 @@ MAX_TAGS = 100
 
 _TAG = re.compile(r"<\s{0,3}(/?)\s{0,3}(think|score|answer)\s{0,3}>", re.IGNORECASE)
 _ESCAPED_TAG = re.compile(r"&lt;(\s{0,3}/?\s{0,3}(?:think|score|answer)\s{0,3})&gt;", re.IGNORECASE)
-_TORN_END = re.compile(r"\n\s*\Z|<(?:/(?:a(?:n(?:s(?:w(?:er?)?)?)?)?)?)?\Z", re.IGNORECASE)
-"""How an unclosed `<answer>` ends when its text is whole: a line end, or a closing tag that was begun."""
+_TORN_TAG = re.compile(r"<(?:/(?:a(?:n(?:s(?:w(?:er?)?)?)?)?)?)?\Z", re.IGNORECASE)
 _FENCE = re.compile(r"\A```[\w-]{0,20}\s(.*)```\Z", re.DOTALL)
 
 _NUMBER = r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?"
@@ -155,11 +154,17 @@ def _end_of_block(tags: list[re.Match[str]], opening: int, length: int) -> tuple
 
 
 def _whole(answer: str) -> str:
-    """An answer without its closing tag, if it is certain that no word is missing."""
-    end = _TORN_END.search(answer)
-    if end is None:
+    """An answer without its closing tag, if it is certain that no word is missing.
+
+    That is so where it ends with a line end, or with a closing tag that was begun.
+    """
+    whole = answer.rstrip()
+    if "\n" in answer[len(whole) :]:
+        return whole
+    torn = _TORN_TAG.search(answer)
+    if torn is None:
         raise ReplyError("<answer> is not closed; the reply seems cut off, answer more briefly")
-    return answer[: end.start()]
+    return answer[: torn.start()]
 
 
 def _parts_of_json(text: str) -> _Parts | None:

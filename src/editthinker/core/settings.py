@@ -43,12 +43,13 @@ class Settings(BaseModel):
     def read(cls, label: str, given: Mapping[str, Any]) -> Self:
         """Settings from a flat table; `a.b` is key b of table a. Raises `InputError` naming `label`."""
         try:
-            return cls.model_validate(_nested(given))
+            return cls.model_validate(nested(given))
         except ValidationError as error:
-            raise InputError(f"{label}: {_complaint(cls, error)}") from None
+            raise InputError(f"{label}: {complaint(cls, error)}") from None
 
 
-def _nested(given: Mapping[str, Any]) -> dict[str, Any]:
+def nested(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A flat table with the keys `a.b` as key b of a table a."""
     table: dict[str, Any] = {}
     for key, value in given.items():
         outer, dot, inner = key.partition(".")
@@ -59,12 +60,16 @@ def _nested(given: Mapping[str, Any]) -> dict[str, Any]:
     return table
 
 
-def _complaint(settings: type[Settings], error: ValidationError) -> str:
+def complaint(settings: type[Settings], error: ValidationError) -> str:
+    """What is wrong with a table: the key, what it may be, the nearest one if it is unknown."""
     first = error.errors(include_url=False)[0]
     key = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
+        *tables, last = map(str, first["loc"])
+        for table in tables:
+            settings = settings.model_fields[table].annotation  # type: ignore[assignment] # a table of tables
         known = list(settings.model_fields)
-        meant = get_close_matches(key, known, 1)
+        meant = [".".join([*tables, name]) for name in get_close_matches(last, known, 1)]
         guess = f"did you mean {meant[0]!r}? " if meant else ""
         return f"it has no setting {key!r}; {guess}it has {', '.join(known) or 'none at all'}"
     reason = str(first.get("ctx", {}).get("error") or first["msg"])

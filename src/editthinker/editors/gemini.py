@@ -22,6 +22,7 @@ from editthinker.core.images import Picture
 from editthinker.core.types import Edited, EditRequest
 from editthinker.editors.delivery import Frame, delivered
 from editthinker.wire import prices, secrets
+from editthinker.wire.bounded import HOOKS
 from editthinker.wire.connection import CONNECT_SECONDS, LOCAL_KEY, Connection, PerLoop
 from editthinker.wire.failures import LONGEST, Peer, attributed, of_status
 
@@ -125,11 +126,12 @@ class GeminiEditor:
         with attributed(self._peer):
             client, _ = await self._clients.get()
             try:
-                answer = await client.aio.models.generate_content(
-                    model=self._id,
-                    contents=[*parts, request.instruction],
-                    config=self._config(shape, request.seed),
-                )
+                async with asyncio.timeout(self._settings.timeout):  # the client's own limit is per read
+                    answer = await client.aio.models.generate_content(
+                        model=self._id,
+                        contents=[*parts, request.instruction],
+                        config=self._config(shape, request.seed),
+                    )
             except errors.APIError as error:
                 raise self._failure(error) from error
             except ValueError as error:  # its base for answers that are no JSON, or no known JSON
@@ -149,7 +151,7 @@ class GeminiEditor:
 
         seconds = self._settings.timeout
         # Ours, because the library takes aiohttp wherever that happens to be installed.
-        http = AsyncClient(timeout=Timeout(seconds, connect=CONNECT_SECONDS))
+        http = AsyncClient(timeout=Timeout(seconds, connect=CONNECT_SECONDS), event_hooks=HOOKS)
         client = Client(
             api_key=self._peer.secret.value or LOCAL_KEY,
             vertexai=False,  # else an environment variable decides

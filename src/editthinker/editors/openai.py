@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 from PIL import Image
 from pydantic import Field, field_validator, model_validator
 
-from editthinker.core import decoding
 from editthinker.core.contracts import EditorInfo
 from editthinker.core.errors import EditorError, ImageError, InputError
 from editthinker.core.images import Picture
@@ -30,6 +29,7 @@ from editthinker.core.types import Edited, EditRequest
 from editthinker.editors.delivery import Frame, delivered
 from editthinker.editors.sizes import SizeRule, openai_rule, parse_size
 from editthinker.wire import prices, secrets
+from editthinker.wire.bounded import HOOKS
 from editthinker.wire.connection import CONNECT_SECONDS, Connection, PerLoop, is_ones_own, openai_client
 from editthinker.wire.failures import Peer, attributed
 
@@ -314,19 +314,14 @@ class OpenAIEditor:
 
         if urlsplit(url).scheme not in ("http", "https"):
             raise self.peer.error(f"sent an image address that is no URL: {url[:80]!r}")
-        data = bytearray()
         timeout = httpx2.Timeout(self.settings.timeout, connect=CONNECT_SECONDS)
-        async with (
-            httpx2.AsyncClient(timeout=timeout, follow_redirects=True, max_redirects=5) as client,
-            client.stream("GET", url) as response,
-        ):
-            if response.status_code != 200:
-                raise self.peer.error(f"sent an image address that answers {response.status_code}")
-            async for chunk in response.aiter_bytes():
-                data += chunk
-                if len(data) > decoding.MAX_BYTES:
-                    raise self.peer.error(f"sent an image of more than {decoding.MAX_BYTES // 2**20} MiB")
-        return bytes(data)
+        async with httpx2.AsyncClient(
+            timeout=timeout, follow_redirects=True, max_redirects=5, event_hooks=HOOKS
+        ) as client:
+            response = await client.get(url)
+        if response.status_code != 200:
+            raise self.peer.error(f"sent an image address that answers {response.status_code}")
+        return response.content
 
     def _edited(self, request: EditRequest, form: _Form, answer: Any, data: bytes) -> Edited:
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
@@ -25,6 +26,7 @@ from editthinker.editors.sizes import SizeRule
 from editthinker.wire import secrets
 from editthinker.wire.connection import Connection, PerLoop, checked_url, http_client
 from editthinker.wire.failures import Peer, attributed, of_status
+from editthinker.wire.pictures import Shape, as_base64
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient
@@ -163,14 +165,18 @@ class ServiceEditor:
     async def edit(self, request: EditRequest) -> Edited:
         """One call of `/edit`. Raises `EditorError`; what may pass by waiting is transient."""
         source = request.images[0]
-        frame, image = await asyncio.to_thread(self._sent, source)
-        body = {"image": image, "prompt": request.instruction, "seed": request.seed, **self._fields}
-        answer = await self._ask("POST", "/edit", json=body)
-        if not answer.get("success", True) or not answer.get("edited_image"):
+        frame = Frame(source.size, SIZES.canvas(source.size, self._settings.pixels))
+        image = await _sent(source, frame)
+        told = json.dumps({"prompt": request.instruction, "seed": request.seed, **self._fields}).encode()
+        body = told[:-1] + b', "image": "' + image + b'"}'  # base64 needs no escaping
+        answer = await self._ask("POST", "/edit", content=body, headers={"Content-Type": "application/json"})
+        if not answer.get("success", True):
             self._failed(200, answer)
+        if not answer.get("edited_image"):
+            raise self._peer.error("says that it is done, but sent no image", transient=True)
         picture = await asyncio.to_thread(self._received, source, frame, answer["edited_image"])
-        told = ("seed", "enhanced_prompt", "processing_time", "gpu_id", "task_id")
-        notes = {key: answer[key] for key in told if answer.get(key) is not None}
+        said = ("seed", "enhanced_prompt", "processing_time", "gpu_id", "task_id")
+        notes = {key: answer[key] for key in said if answer.get(key) is not None}
         return Edited(picture, notes={"sent": self._fields, **notes})
 
     async def ready(self) -> str:
@@ -195,8 +201,9 @@ class ServiceEditor:
 
     async def _ask(self, method: str, path: str, **how: Any) -> dict[str, Any]:
         with attributed(self._peer):
-            client = await self._clients.get()
-            response = await client.request(method, path, **how)
+            async with asyncio.timeout(self._settings.timeout):  # the client's own limit is per read
+                client = await self._clients.get()
+                response = await client.request(method, path, **how)
             if response.status_code != 200:
                 self._failed(response.status_code, response.text, response.headers)
             answer = response.json() if response.content else None
@@ -214,24 +221,27 @@ class ServiceEditor:
         if QUEUE_FULL in said:
             raise self._peer.error("has no room in its queue (TASK_QUEUE_SIZE)", transient=True)
         if "out of memory" in said.lower():
-            raise self._peer.error("ran out of GPU memory; a smaller 'pixels' may fit")
+            # What filled it may be somebody else's edit, and over in a moment.
+            raise self._peer.error("ran out of GPU memory; a smaller 'pixels' may fit", transient=True)
         if status != 200:
             raise of_status(self._peer, status, body, headers)
         words = next((str(body[key]) for key in ("error", "detail", "message") if body.get(key)), "")
         raise self._peer.error(f"returned no image: {words or 'it gave no reason'}")
 
-    def _sent(self, source: Picture) -> tuple[Frame, str]:
-        """The photo as the service wants it, which converts nothing: flat RGB, sides that fit, base64."""
-        frame = Frame(source.size, SIZES.canvas(source.size, self._settings.pixels))
-        return frame, base64.b64encode(frame.put(source.flattened()).encode()).decode()
-
     def _received(self, source: Picture, frame: Frame, encoded: Any) -> Picture:
         try:
-            data = base64.b64decode(str(encoded).partition("base64,")[2] or str(encoded), validate=True)
+            text = str(encoded)
+            data = base64.b64decode(text.partition(",")[2] if text[:5] == "data:" else text, validate=True)
             returned = Picture.decode(data, "what the service sent")
         except (ValueError, ImageError) as error:  # base64 complains by ValueError
             raise self._peer.error(f"sent something that is no image: {error}", transient=True) from error
         return delivered(source, returned, frame)
+
+
+async def _sent(source: Picture, frame: Frame) -> bytes:
+    """The photo as a service wants it, which converts nothing: flat RGB, sides that fit, base64."""
+    shape = Shape("image/png", frame.canvas, None if frame.box == (0, 0, *frame.canvas) else frame.box)
+    return await as_base64(source, shape, lambda: frame.put(source.flattened()).encode())
 
 
 def _fields(label: str, settings: ServiceEditor.Settings, model: _Model) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
@@ -17,6 +16,7 @@ from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BeforeValidator, Field
 
+from editthinker.core.declining import is_refusal
 from editthinker.core.errors import EditThinkerError, StoreError
 from editthinker.core.images import Picture
 from editthinker.judges.cache import AnswerCache, key_of
@@ -37,20 +37,6 @@ Mark = Annotated[Number, Field(ge=0, le=10)]
 A = TypeVar("A")
 J = TypeVar("J", bound=Answer)
 
-MOST_WORDS_OF_A_REFUSAL = 120
-_REFUSAL = re.compile(
-    r"""\W*
-    (?: (?: (?:i['’]?m|i\ am|we\ are)\s+(?:\w+\s+)?sorry | sorry | unfortunately | i\ apologi[sz]e )
-        \W+ (?:but\s+)? (?:\w+\s+){0,3}? )?
-    (?:i|we) (?:['’]?m|\ am|\ are)? \s+
-    (?: can(?:no|['’])?t | can\ not | unable\ to | not\ able\ to | won['’]?t | will\ not
-        | (?:(?:must|have\ to)\s+)? decline\ to ) \s+
-    (?:\w+\s+){0,4}?
-    (?: assist | help | comply | judge | evaluate | rate | score | assess | analy[sz]e | identify | process
-        | provide | discuss | fulfil+ | complete | engage | continue | do\ (?:that|this) ) \b""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_REFUSAL_ZH = re.compile(r"\W*(?:很?抱歉|对不起)?\W*(?:但)?我?(?:无法|不能|拒绝)")
 _USUAL = Sampling()
 
 
@@ -135,7 +121,7 @@ class Reply:
     text: str
     outcome: Literal["answered", "refused"]
     """`refused` by the provider or in the model's own field for it; `text` then says so. Words that decline
-    are `answered`: only who cannot read them knows that they are no answer (`is_refusal`)."""
+    are `answered`: only who cannot read them knows that they are no answer (`core.declining`)."""
     model: str
     """Id of the model that answered, as the server says it."""
     cost: float = 0.0
@@ -307,14 +293,6 @@ class ChatJudge:
 def json_question(parts: Sequence[str | Picture], kind: type[J]) -> Question[J]:
     """A question whose answer is one JSON object."""
     return Question(parts, kind.read, Guide(kind.schema()))
-
-
-def is_refusal(text: str) -> bool:
-    """Whether a reply declines to judge. Ask only of what cannot be read: the words alone prove nothing."""
-    opening = text.strip()
-    if not opening or "{" in opening or len(opening.split()) > MOST_WORDS_OF_A_REFUSAL:
-        return False
-    return bool(_REFUSAL.match(opening) or _REFUSAL_ZH.match(opening))
 
 
 async def _together(asking: Sequence[Awaitable[Answered[A]]]) -> list[Answered[A]]:

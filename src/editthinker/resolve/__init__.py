@@ -173,8 +173,9 @@ def is_dotted(role: Role, name: str, config: Config | None = None) -> bool:
 
 def _model(role: Role, called: str, config: Config, *, complete: bool = True) -> tuple[Model, str]:
     """The row a name belongs to, and what stands behind its colon."""
-    scheme, colon, what = called.partition(":")
     rows = [model for model in (*BUILTIN, *_plugins(role)) if model.role == role]
+    whole = any(model.name == called for model in rows)  # such as "darkroom:small"
+    scheme, colon, what = (called, "", "") if whole else called.partition(":")
     model = next((model for model in rows if model.name == scheme), None)
     dotted = is_dotted(role, called, Config()) and ("." in scheme or not scheme or installed(scheme))
     if model is None and not dotted:
@@ -182,6 +183,8 @@ def _model(role: Role, called: str, config: Config, *, complete: bool = True) ->
         raise UnknownName(role, called, [*own, *(known.shown for known in rows), DOTTED_PATH])
     if model is None:
         return Model(role, called, f"{role} {called!r}", called), ""
+    if colon and not model.form and any(row.name.startswith(f"{scheme}:") for row in rows):
+        raise UnknownName(role, called, [row.shown for row in rows])
     if colon and not model.form:
         raise InputError(f"{role} {model.name!r} takes nothing behind a colon, got {what!r}")
     if model.form and not what and complete:

@@ -35,6 +35,10 @@ class Model:
     """Of a scheme: what is written behind the colon, such as "MODEL"; "" for a plain name."""
     presets: Mapping[str, Any] = field(default_factory=dict)
     """Settings that this name stands for; what the user gives wins."""
+    attended: bool = False
+    """Whether a person at this terminal answers."""
+    may_run_here: bool = False
+    """Whether what could be called over a network runs in this process when it has no `base_url`."""
 
     @property
     def shown(self) -> str:
@@ -67,6 +71,12 @@ BUILTIN: tuple[Model, ...] = (
         "darkroom",
         "small language-to-program editor for photographs; CPU, offline",
         "editthinker.darkroom.editor:DarkroomEditor.load",
+    ),
+    Model(
+        "editor",
+        "darkroom:small",
+        "the same, smaller and trained less: fails more often, to measure with",
+        "editthinker.darkroom.editor:DarkroomEditor.small",
     ),
     Model(
         "editor",
@@ -154,7 +164,9 @@ BUILTIN: tuple[Model, ...] = (
         "local",
         form="PATH_OR_REPO",
     ),
-    Model("thinker", "human", "you, at the terminal", "editthinker.thinkers.human:HumanThinker"),
+    Model(
+        "thinker", "human", "you, at the terminal", "editthinker.thinkers.human:HumanThinker", attended=True
+    ),
     Model(
         "thinker",
         "ensemble",
@@ -205,6 +217,7 @@ BUILTIN: tuple[Model, ...] = (
         ("editscore",),
         "judges",
         form="MODEL",
+        may_run_here=True,
     ),
     Model(
         "judge",

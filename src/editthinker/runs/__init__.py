@@ -16,7 +16,7 @@ A run is a folder:
 
 Many samples are the business of `runner`: `samples` and `tables` read entries, `opening` makes samples of
 them, `orders` says who works and how, `usher` and `doors` let calls in, `tally` counts, `delivering` hands
-images out, `resuming` opens what was begun.
+images out, `resuming` opens what was begun. `cluster` has models of a run held by workers on a Ray cluster.
 
 `report` reads a run and writes the page, made of `page`, `chapter`, `turns`, `pieces`, `previews`, `markup`.
 

@@ -14,7 +14,7 @@ from editthinker.core.files import cause
 from editthinker.core.formats import HEAD, MEDIA_TYPES, identify
 from editthinker.core.images import Folded, Picture
 from editthinker.core.records import ImageRef
-from editthinker.runs.disk import disk, put
+from editthinker.runs.disk import check_room, disk, put
 
 SUFFIXES: Final[Mapping[str, str]] = {
     "image/png": ".png",
@@ -26,6 +26,10 @@ SUFFIXES: Final[Mapping[str, str]] = {
 }
 
 
+SPARE_IMAGES = 32
+SPARE_BYTES = 4 * 2**20
+"""What must be left on the disk for another call to start: room for so many images such as the largest, and
+for the ledger. What calls under way bring can then be stored, and need not be paid for again."""
 TEMPORARY = ".editthinker-*.tmp"
 """What `core.files` calls a file that is not whole yet."""
 
@@ -35,6 +39,7 @@ class Blobs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._largest = 0
         self._kept: WeakKeyDictionary[Picture, ImageRef] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
@@ -47,6 +52,10 @@ class Blobs:
             with self._lock:
                 self._kept[picture] = known
         return known
+
+    def check_room(self) -> None:
+        """Raise `StoreError` unless what a new call brings can surely be stored."""
+        check_room(self.folder.parent, SPARE_IMAGES * self._largest + SPARE_BYTES)
 
     def load(self, ref: ImageRef) -> Picture:
         """The picture with the bytes that were stored. Raises `ImageError` when they are damaged."""
@@ -89,7 +98,7 @@ class Blobs:
             height=picture.size[1],
             size=len(data),
         )
-        path = self.path(ref)
+        path, self._largest = self.path(ref), max(self._largest, ref.size)
         with disk(self.folder, "store an image in"):
             if not (path.is_file() and path.stat().st_size == len(data)):
                 path.parent.mkdir(parents=True, exist_ok=True)

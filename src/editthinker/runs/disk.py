@@ -32,6 +32,17 @@ def disk(folder: Path, verb: str) -> Iterator[None]:
         raise StoreError(f"{refusal}: {_reason(error, folder)}") from error
 
 
+def check_room(folder: Path, needed: int) -> None:
+    """Raise `StoreError` when the disk has less than `needed` bytes left."""
+    with disk(folder, "look at the disk of"):
+        free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise StoreError(
+            f"the disk of {shown(str(folder))} is nearly full: {free / 2**20:.0f} MiB are left, and"
+            f" {needed / 2**20:.0f} are kept for what calls under way bring; make room, then start again"
+        )
+
+
 def put(path: Path, data: bytes, *, overwrite: bool) -> None:
     """Write a file of a run, all of it or nothing; every failure is a `StoreError`."""
     try:

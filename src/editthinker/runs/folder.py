@@ -6,12 +6,12 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import ValidationError
 
@@ -21,6 +21,7 @@ from editthinker.core.images import Picture
 from editthinker.core.past import Past
 from editthinker.core.records import (
     SCHEMA_VERSION,
+    CallRecord,
     Document,
     ImageRef,
     StopRecord,
@@ -191,10 +192,20 @@ class RunFolder:
 
     def trajectories(self) -> Iterator[TrajectoryRecord]:
         """All of them in order of arrival; one without an end carries the stop `UNFINISHED`."""
+        return (record for _, record in self.numbered("number"))
+
+    def numbered(self, order: Literal["number", "key"] = "key") -> Iterator[tuple[int, TrajectoryRecord]]:
+        """The same with the sample's number; in the order of their keys, which is the same in every run."""
         stop = UNFINISHED.model_dump(mode="json")
-        return self._ledger.trajectories(
-            {"stop": stop, "strategy": str(self.record.config.get("strategy", ""))}
-        )
+        unfinished = {"stop": stop, "strategy": str(self.record.config.get("strategy", ""))}
+        return self._ledger.trajectories(unfinished, order)
+
+    async def keep_score(self, sample: int, turn: TurnRecord, calls: Sequence[CallRecord]) -> None:
+        """Keep a turn that was scored when its trajectory had ended, and the calls that took."""
+        jobs = [ledger.call_job(sample, None, call) for call in calls]
+        if turn.judged:
+            jobs.append(ledger.turn_job(sample, turn, finished=True))
+        await self._commits.write(jobs)
 
     def image_path(self, ref: ImageRef) -> Path:
         """Where the bytes of an image lie."""

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
@@ -30,6 +30,10 @@ from editthinker.core.types import StopReason
 from editthinker.runs.disk import disk
 
 NAME = "ledger.sqlite"
+PAGE_BYTES = 1024
+"""A commit writes whole pages for a row or two; with SQLite's usual 4096 it would write twice as much."""
+WAL_BYTES = 4 * 2**20
+"""Length of the WAL from which its pages go into the ledger, each once, however often it changed."""
 
 MIGRATIONS: Sequence[Sequence[str]] = (
     (
@@ -233,31 +237,32 @@ class Ledger:
         )
         return begun, finished
 
-    def trajectories(self, unfinished: dict[str, Any]) -> Iterator[TrajectoryRecord]:
-        """Every sample's trajectory so far; `unfinished` completes those that have no end yet."""
-        for number, sample, end in self._ends():
+    def trajectories(
+        self, unfinished: dict[str, Any], order: Literal["number", "key"] = "number"
+    ) -> Iterator[tuple[int, TrajectoryRecord]]:
+        """Every sample's number and trajectory so far; `unfinished` completes those that have no end yet."""
+        for number, sample, end in self._ends(order):
             turns = self._rows("SELECT record FROM turns WHERE sample = ? ORDER BY turn", number)
             calls = self._rows("SELECT record FROM calls WHERE sample = ? ORDER BY number", number)
             with self._reading():
-                yield TrajectoryRecord.model_validate(
-                    {
-                        **(json.loads(end) if end else unfinished),
-                        "sample": json.loads(sample),
-                        "turns": [json.loads(row[0]) for row in turns],
-                        "calls": [json.loads(row[0]) for row in calls],
-                    }
-                )
+                record = {
+                    **(json.loads(end) if end else unfinished),
+                    "sample": json.loads(sample),
+                    "turns": [json.loads(row[0]) for row in turns],
+                    "calls": [json.loads(row[0]) for row in calls],
+                }
+                yield number, TrajectoryRecord.model_validate(record)
 
-    def _ends(self) -> Iterator[tuple[int, str, str | None]]:
+    def _ends(self, order: str) -> Iterator[tuple[int, str, str | None]]:
         """Number, record and end of every sample; a few at a time, there may be a hundred thousand."""
-        number = -1
+        last: int | str = -1 if order == "number" else ""
         while rows := self._rows(
-            "SELECT number, s.record, e.record FROM samples s LEFT JOIN trajectories e ON sample = number "
-            "WHERE number > ? ORDER BY number LIMIT 200",
-            number,
+            f"SELECT number, s.record, e.record, {order} FROM samples s LEFT JOIN trajectories e "  # noqa: S608
+            f"ON sample = number WHERE {order} > ? ORDER BY {order} LIMIT 200",
+            last,
         ):
-            yield from rows
-            number = rows[-1][0]
+            yield from (row[:3] for row in rows)
+            last = rows[-1][3]
 
     def _bring_up_to_date(self) -> None:
         db = self._db
@@ -311,7 +316,9 @@ class Ledger:
 def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
+        db.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new ledger
         db.execute("PRAGMA journal_mode = WAL")
+        db.execute(f"PRAGMA wal_autocheckpoint = {WAL_BYTES // PAGE_BYTES}")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
     except BaseException:
@@ -349,12 +356,14 @@ def turn_job(sample: int, record: TurnRecord, *, finished: bool) -> Job:
 
 
 def call_job(
-    sample: int, number: int, record: CallRecord, question: str = "", answer: Record | None = None
+    sample: int, number: int | None, record: CallRecord, question: str = "", answer: Record | None = None
 ) -> Job:
-    """Keep the `number`-th attempt of a model; what is there already stays."""
+    """Keep the `number`-th attempt of a model, None: one more; what is there already stays."""
     told = None if answer is None else _json(answer)
-    values = (sample, number, record.role, record.cost, _json(record), question, told)
-    return lambda db: db.execute("INSERT OR IGNORE INTO calls VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+    values = (sample, number, sample, record.role, record.cost, _json(record), question, told)
+    place = "coalesce(?, (SELECT coalesce(max(number), -1) + 1 FROM calls WHERE sample = ?))"
+    query = f"INSERT OR IGNORE INTO calls VALUES (?, {place}, ?, ?, ?, ?, ?)"  # noqa: S608 all of it is ours
+    return lambda db: db.execute(query, values)
 
 
 def ending(

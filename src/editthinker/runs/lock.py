@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from weakref import WeakSet
 
 from editthinker.core.errors import StoreError
 from editthinker.core.files import shown
@@ -31,14 +32,33 @@ class Lock:
         with suppress(OSError):  # on a full disk the holder stays nameless, and is the holder all the same
             os.ftruncate(self._file, 0)
             os.write(self._file, _signature())
+        _held.add(self)
+
+    def forget(self) -> None:
+        """Close the file without a word in it; in a forked child the parent still holds the lock."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
     def release(self) -> None:
         """Let go; the file stays, because removing it would race with the next holder."""
         if self._file >= 0:
             with suppress(OSError):
                 os.ftruncate(self._file, 0)
-            os.close(self._file)
-            self._file = -1
+            self.forget()
+
+
+_held: WeakSet[Lock] = WeakSet()
+
+
+def _forget_all() -> None:
+    """A child that outlives its parent would hold the run for as long as it lives."""
+    for lock in _held:
+        lock.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
 
 
 def _acquire(file: int) -> None:

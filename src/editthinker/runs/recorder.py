@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 from editthinker.core.events import (
@@ -19,8 +20,10 @@ from editthinker.core.events import (
     EditStarted,
     Event,
     JudgeFinished,
+    JudgeStarted,
     PlanFinished,
     ThinkFinished,
+    ThinkStarted,
     TurnFinished,
 )
 from editthinker.core.images import Picture
@@ -77,9 +80,20 @@ class Recorder:
         self._edited: Turn | None = None
         self._calls = self._past
         self._turn_to_write = asyncio.Lock()
+        self._held: list[Job] = []
+        """What a thinker or judge said last: it is written with the turn, or before another call starts."""
 
     async def __call__(self, event: Event) -> None:
-        """Store what an episode tells. Raises `StoreError`; the episode then starts no further call."""
+        """Store what an episode tells. Raises `StoreError`; the episode then starts no further call.
+
+        A call may start only while there is room on the disk for what it brings.
+        """
+        if isinstance(event, EditStarted | ThinkStarted | JudgeStarted):
+            self._blobs.check_room()
+            if self._held:
+                async with self._turn_to_write:
+                    await self._write([])
+            return
         if (call := _call_of(event)) is None and not isinstance(event, TurnFinished):
             return
         number = self._calls  # its place in `Trajectory.calls`: what is told first was made first
@@ -96,11 +110,19 @@ class Recorder:
                 jobs = await asyncio.to_thread(self._jobs, event, call, number, edited)
             else:
                 jobs = self._jobs(event, call, number, edited)
-            await self._commits.write(jobs)
+            if isinstance(event, ThinkFinished | JudgeFinished):
+                self._held += jobs
+            else:
+                await self._write(jobs)
+
+    async def _write(self, jobs: Sequence[Job]) -> None:
+        held, self._held = self._held, []
+        await self._commits.write([*held, *jobs])
 
     def finish(self, trajectory: Trajectory) -> TrajectoryRecord:
         """Store the end; blocks for milliseconds, since everything before it is stored already."""
         record = trajectory_record(trajectory, self._blobs.keep)
+        self._ledger.commit(self._held)
         self._ledger.finish(self._begun(), record, self._first)
         return record
 
@@ -118,7 +140,7 @@ class Recorder:
             await asyncio.to_thread(self.finish, trajectory)
             return
         record = trajectory_record(trajectory, self._blobs.keep)
-        await self._commits.write(
+        await self._write(
             ledger.ending(self._number, record, first=self._first, turns=len(record.turns), calls=self._calls)
         )
 

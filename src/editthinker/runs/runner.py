@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from editthinker.core.episode import Episode
 from editthinker.core.errors import EditThinkerError, InputError, Refused, StoreError
@@ -188,7 +188,13 @@ class Runner:
     @property
     def _models(self) -> list[object]:
         crew = self._crew
-        return [getattr(model, "pool", model) for model in (crew.editor, crew.thinker, crew.judge)]
+        models = (crew.editor, crew.thinker, crew.judge, crew.comparer, *crew.alternates)
+        return [getattr(model, "pool", model) for model in models]
+
+    @property
+    def _ended(self) -> str:
+        """Why no call of some role can succeed any more; empty while all may."""
+        return next((why for model in self._models if (why := getattr(model, "ended", ""))), "")
 
     @property
     def _roles(self) -> list[Role]:
@@ -213,7 +219,7 @@ class Runner:
         self._ushers.pop(task).leave()
         if not task.cancelled() and (error := task.exception()):
             self._error = self._error or cast(Exception, error)
-            self.stop(str(error))
+            self.drain(str(error))  # calls under way are paid for: what they bring may still find a place
         self.doors.changed.set()
 
     async def _sample(self, entry: Entry, usher: Usher) -> None:
@@ -241,6 +247,9 @@ class Runner:
             raise
         if isinstance(episode.error, StoreError):
             raise episode.error
+        if episode.error and (ended := self._ended):
+            self.drain(ended)  # no fault of the sample's: it goes on when the run does
+            return
         usher.busy += 1
         await self._end(_End(entry, recorder, trajectory, episode.error))
         usher.busy -= 1
@@ -310,6 +319,9 @@ class Runner:
         tally.in_flight = doors.in_flight
         for role in tally.calls:
             tally.room[role] = doors.room(role)
+        for model in cast(list[Any], self._models):
+            if hasattr(model, "states"):
+                tally.servers[model.role] = model.states()
 
     async def _beat(self) -> None:
         while True:

@@ -90,10 +90,15 @@ def read(path: Path, root: Path | None = None) -> list[Entry]:
     base = (root or (path if path.is_dir() and not is_saved(path) else path.parent)).resolve()
     if not base.is_dir():
         raise InputError(f"there is no folder of images {shown(str(base))}")
-    entries = [_entry(row, number, base) for number, row in enumerate(_rows(path), 1)]
+    entries = entries_of(_rows(path), base)
     if not entries:
         raise InputError(f"there is no sample in {shown(str(path))}")
-    return _told_apart(entries)
+    return entries
+
+
+def entries_of(rows: Iterable[Mapping[str, Any]], base: Path) -> list[Entry]:
+    """The inputs that these rows say, images below the folder `base`."""
+    return _told_apart([_entry(row, number, base.resolve()) for number, row in enumerate(rows, 1)])
 
 
 def _rows(path: Path) -> Iterable[Mapping[str, Any]]:
@@ -124,6 +129,13 @@ def _text(path: Path) -> str:
         raise InputError(f"cannot read {shown(str(path))}: {cause(error)}") from None
     except UnicodeDecodeError:
         raise InputError(f"cannot read {shown(str(path))}: it is not UTF-8 text") from None
+
+
+def _text_below(folder: Path, path: Path) -> str:
+    """The same of a file in `folder`. Raises `InputError` for a link that leads out of it."""
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{shown(str(path))} is a link to a file outside {shown(str(folder))}")
+    return _text(path)
 
 
 def _jsonl(text: str) -> Iterator[Mapping[str, Any]]:
@@ -169,11 +181,14 @@ def _json(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _folder(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Photos with `instructions.txt|csv|jsonl`, or each with its words beside it: photo.jpg and photo.txt."""
+    """Photos with `instructions.txt|csv|jsonl`, or each with its words beside it: photo.jpg and photo.txt.
+
+    Words are sent away, so a link to a text elsewhere is not followed.
+    """
     for name in SIDECARS:
         sidecar = path / name
         if sidecar.is_file():
-            text = _text(sidecar)
+            text = _text_below(path, sidecar)
             if name.endswith(".txt"):
                 yield from _lines(path, text)
             else:
@@ -187,7 +202,8 @@ def _folder(path: Path) -> Iterator[Mapping[str, Any]]:
         )
     for photo in photos:
         words = photo.with_suffix(".txt")
-        yield {"image": photo.name, "instruction": _text(words).strip() if words.is_file() else ""}
+        text = _text_below(path, words) if words.is_file() else ""
+        yield {"image": photo.name, "instruction": text.strip()}
 
 
 def _lines(path: Path, text: str) -> Iterator[Mapping[str, Any]]:
@@ -333,7 +349,7 @@ def safe(name: str) -> str:
     kept = "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "_" for char in name)
     kept = kept[:_LONGEST_ID].strip(".") or "_"
     harmless = kept == name and kept.partition(".")[0].lower() not in _RESERVED and not kept.startswith("-")
-    return kept if harmless else _marked(kept.lstrip("-"), name)
+    return kept if harmless else _marked(kept.lstrip("-") or "_", name)
 
 
 def _marked(kept: str, name: str) -> str:

@@ -7,15 +7,19 @@ import os
 import socket
 import time
 from collections import Counter, deque
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from editthinker.core.errors import EditThinkerError, Refused
 from editthinker.core.types import Role
 from editthinker.runs.disk import put
+
+if TYPE_CHECKING:
+    from editthinker.wire.pool import MemberState
 
 HEARTBEAT = "heartbeat.json"
 SUMMARY = "summary.json"
@@ -64,7 +68,8 @@ class Tally:
     samples_in_flight: int = 0
     in_flight: Counter[Role] = field(default_factory=Counter)
     room: dict[Role, int] = field(default_factory=dict)
-    waiting: Counter[Role] = field(default_factory=Counter)
+    servers: dict[Role, Sequence[MemberState]] = field(default_factory=dict)
+    """How each server of a role does, where there are pools."""
     state: str = "starting"
     trouble: str = ""
     """The last that was told of a server that went or came back."""
@@ -134,6 +139,8 @@ class Tally:
             "calls_per_second": {role: round(self.rate(role), 2) for role in self.calls},
             "in_flight": {role: number for role, number in self.in_flight.items() if number},
             "room": dict(self.room),
+            "utilisation": {role: round(self.utilisation(role), 2) for role in self.room},
+            "servers": {role: [asdict(one) for one in servers] for role, servers in self.servers.items()},
             "samples_in_flight": self.samples_in_flight,
             "cost": round(self.cost, 6),
             "eta_seconds": None if self.eta is None else round(self.eta, 1),

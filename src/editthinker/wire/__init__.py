@@ -7,6 +7,7 @@ says in one sentence what is wrong and whether repeating may help. It knows no e
     connection    settings of a server, and a client per event loop that closes with it
     failures      status codes and lost connections as errors of ours, attributed and without secrets
     chat          images and words to any OpenAI-compatible multimodal endpoint, tokens and price counted
+    pictures      a picture as base64, encoded once for all who are sent it
     prompting     prompts as texts with named places, filled in one pass; words of users quoted
     answers       one JSON object out of a model's words, checked, and its schema for guided decoding
     prices        a dated table of what models cost

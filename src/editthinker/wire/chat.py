@@ -3,37 +3,42 @@
 In: a model id, a connection, parts (text and pictures in order), and perhaps the form the reply must have.
 Out: a `ChatReply`. Thinkers and judges share it. An image is encoded once for all calls that show it, off the
 event loop, never larger than `pixels`. One call is one request; only a server that does not know guided
-decoding is asked a second time without it, and then never with it again.
+decoding is asked a second time without it, and then never with it again. Requests are written here and not by
+OpenAI's library, which costs more than all the rest of a call (docs/decisions/0006).
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
 
 from pydantic import Field
 
 from editthinker.core.errors import EditThinkerError
-from editthinker.core.images import Picture
+from editthinker.core.images import Picture, size_within
 from editthinker.core.settings import Extra
 from editthinker.core.types import Role
 from editthinker.wire import prices, secrets
-from editthinker.wire.connection import Connection, PerLoop, is_ones_own, openai_client
-from editthinker.wire.failures import Peer, attributed
+from editthinker.wire.connection import Connection, PerLoop, http_client, is_ones_own
+from editthinker.wire.failures import Peer, attributed, of_status
+from editthinker.wire.pictures import Shape, as_base64
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-    from openai.types.chat import ChatCompletion
+    from httpx2 import AsyncClient
 
 USUAL_KEYS = ("OPENAI_API_KEY",)
 OPENAI_HOST = "api.openai.com"
+OPENAI_HEADERS = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
+"""Headers for OpenAI alone, and the variables they come from."""
 TRAINED_PIXELS = 1024 * 1024
 """What EditThinker was trained with (paper section 5.1)."""
+_MOST_TOKENS = 10**9
 EXPECTED_TOKENS = (3_500, 600)
 """Tokens in and out of one critique of two images, for estimates only."""
 
@@ -77,8 +82,7 @@ class Guide:
             return "json_schema", {"response_format": {"type": "json_schema", "json_schema": schema}}
         if self.regex is not None and mode == "regex":
             # vLLM reads the first, SGLang the second (docs: structured outputs); each ignores the other.
-            body = {"structured_outputs": {"regex": self.regex}, "regex": self.regex}
-            return "regex", {"extra_body": body}
+            return "regex", {"structured_outputs": {"regex": self.regex}, "regex": self.regex}
         return "", {}
 
 
@@ -130,10 +134,12 @@ class Chat:
         self.peer = Peer(role, name, settings.base_url, secret, "" if settings.base_url else USUAL_KEYS[0])
         hosted = not (settings.base_url and is_ones_own(settings.base_url))
         self._rate = prices.tokens(model, settings.price_in, settings.price_out, hosted=hosted)
-        self._clients: PerLoop[AsyncOpenAI] = PerLoop(
-            lambda: openai_client(settings, secret), lambda client: client.close()
+        self._url = address(settings.base_url or os.environ.get("OPENAI_BASE_URL", ""))
+        headers = {} if settings.base_url else OPENAI_HEADERS
+        known = {name: os.environ[variable] for name, variable in headers.items() if variable in os.environ}
+        self._clients: PerLoop[AsyncClient] = PerLoop(
+            lambda: http_client("", settings.timeout, secret, known), lambda client: client.aclose()
         )
-        self._encoded: WeakKeyDictionary[Picture, asyncio.Future[str]] = WeakKeyDictionary()
         self._unguided = False
         """Whether the server has turned out not to know guided decoding."""
 
@@ -158,34 +164,38 @@ class Chat:
         answer that is no chat completion. A reply that was cut off comes back with finish "length".
         """
         settings, drawn = self.settings, (sampling or Sampling()).over(self.settings)
-        content = [await self._part(part) for part in parts]
-        request: dict[str, Any] = {
-            "model": self.model,
-            "messages": [{"role": "user", "content": content}],
-            self._tokens_key: drawn.max_tokens,
-        }
+        message = b",".join([await self._part(part) for part in parts])
         sampled = {"temperature": drawn.temperature, "seed": drawn.seed}
+        request: dict[str, Any] = {"model": self.model, self._tokens_key: drawn.max_tokens}
         request |= {key: value for key, value in sampled.items() if value is not None}
         name, fields = ("", {}) if self._unguided or not guide else guide.fields(settings.guided)
         with attributed(self.peer):
             try:
-                completion = await self._completion(request, fields)
-            except Exception as error:
-                refused = getattr(error, "status_code", 0) in (400, 422)
-                if not (refused and name and settings.guided == "auto"):
+                completion = await self._completion(request | fields, message)
+            except EditThinkerError as error:
+                if not (error.status in (400, 422) and name and settings.guided == "auto"):
                     raise
                 name = ""
-                completion = await self._completion(request, {})
+                completion = await self._completion(request, message)
                 self._unguided = True
         return self._read(completion, name, drawn)
 
-    async def _completion(self, request: Mapping[str, Any], guided: Mapping[str, Any]) -> Any:
+    async def _completion(self, request: Mapping[str, Any], message: bytes) -> Any:
         """One request. The time limit covers the whole of it: a server that drips is not waited for."""
-        extra = {**guided.get("extra_body", {}), **self.settings.extra}
-        fields = {**request, **guided, "extra_body": extra or None}
+        head = json.dumps({**request, **self.settings.extra}, allow_nan=False).encode()
+        body = head[:-1] + b', "messages": [{"role": "user", "content": [' + message + b"]}]}"
         async with asyncio.timeout(self.settings.timeout):
             client = await self._clients.get()
-            return await client.chat.completions.create(**fields)
+            headers = {"Content-Type": "application/json", "Accept": "application/json"}
+            response = await client.post(self._url, content=body, headers=headers)
+        if not response.is_success:
+            raise of_status(self.peer, response.status_code, response.text, response.headers)
+        try:
+            return response.json()
+        except ValueError:
+            if "json" in response.headers.get("content-type", ""):
+                raise
+            return None  # a page, or words
 
     @property
     def _tokens_key(self) -> str:
@@ -195,16 +205,17 @@ class Chat:
         host = urlsplit(self.settings.base_url).hostname or OPENAI_HOST
         return "max_completion_tokens" if host == OPENAI_HOST else "max_tokens"
 
-    def _read(self, completion: ChatCompletion, guided: str, drawn: Sampling) -> ChatReply:
-        choices = getattr(completion, "choices", None)
-        if not choices or not getattr(choices[0], "message", None):
+    def _read(self, completion: Any, guided: str, drawn: Sampling) -> ChatReply:
+        answer = _fields(completion)
+        choices = answer.get("choices")
+        choice = _fields(choices[0] if isinstance(choices, list) and choices else None)
+        message, usage = _fields(choice.get("message")), _fields(answer.get("usage"))
+        if not message:
             raise self.peer.error("sent an answer that is no chat completion", transient=True)
-        message, usage = choices[0].message, getattr(completion, "usage", None)
-        sent = getattr(usage, "prompt_tokens", None) or 0
-        received = getattr(usage, "completion_tokens", None) or 0
+        sent, received = _number(usage.get("prompt_tokens")), _number(usage.get("completion_tokens"))
         cost = self._rate.of(sent, received) if self._rate else 0.0
         notes = {
-            "model": getattr(completion, "model", None) or self.model,
+            "model": _words(answer, "model") or self.model,
             "tokens_in": sent,
             "tokens_out": received,
             "temperature": drawn.temperature,
@@ -212,55 +223,57 @@ class Chat:
             "guided": guided or None,
         }
         reply = ChatReply(
-            text=message.content or "",
-            reasoning=_reasoning(message),
-            finish=choices[0].finish_reason or "",
+            text=_words(message, "content"),
+            # VLLM and SGLang say the one or the other, others nothing.
+            reasoning=_words(message, "reasoning_content") or _words(message, "reasoning"),
+            finish=_words(choice, "finish_reason"),
             cost=cost,
             notes={key: value for key, value in notes.items() if value is not None},
         )
-        declined = getattr(message, "refusal", None)
+        declined = _words(message, "refusal")
         if declined or reply.finish == "content_filter":
-            error = self.peer.refused(str(declined or "the provider's content filter stopped the reply"))
+            error = self.peer.refused(declined or "the provider's content filter stopped the reply")
             error.cost = cost
             raise error
         return reply
 
-    async def _part(self, part: str | Picture | Encoded) -> dict[str, Any]:
+    async def _part(self, part: str | Picture | Encoded) -> bytes:
+        """A part of the message, as JSON; images need no escaping and are put in as they are."""
         if isinstance(part, str):
-            return {"type": "text", "text": part.encode("utf-8", "replace").decode()}
+            return json.dumps({"type": "text", "text": part.encode("utf-8", "replace").decode()}).encode()
         detail: str = self.settings.detail
         if isinstance(part, Encoded):
-            url, detail = _url_of(part.data, part.media_type), part.detail or detail
+            media_type, data, detail = part.media_type, base64.b64encode(part.data), part.detail or detail
         else:
-            url = await self._url(part)
-        image = {"url": url, **({"detail": detail} if detail else {})}
-        return {"type": "image_url", "image_url": image}
+            media_type, data = f"image/{self.settings.image_format}", await self._data(part)
+        image = {**({"detail": detail} if detail else {}), "url": f"data:{media_type};base64,"}
+        head = json.dumps({"type": "image_url", "image_url": image}).encode()
+        return head.removesuffix(b'"}}') + data + b'"}}'
 
-    async def _url(self, picture: Picture) -> str:
-        """The picture as a data URL, made once however many calls show it at the same time."""
-        made = self._encoded.get(picture)
-        if made is None or made.cancelled() or made.get_loop() is not asyncio.get_running_loop():
-            made = asyncio.ensure_future(asyncio.to_thread(self._data_url, picture))
-            self._encoded[picture] = made
-        return await asyncio.shield(made)
-
-    def _data_url(self, picture: Picture) -> str:
-        media_type = f"image/{self.settings.image_format}"
-        shown = picture.flattened().within(self.settings.pixels)
-        (width, height), side = shown.size, self.settings.side or max(shown.size)
-        if (scale := side / max(width, height)) < 1:
-            shown = shown.resized((max(1, round(width * scale)), max(1, round(height * scale))))
-        return _url_of(shown.encode(media_type), media_type)
+    async def _data(self, picture: Picture) -> bytes:
+        """The picture as base64, shrunk to what is shown of it."""
+        settings, (width, height) = self.settings, size_within(picture.size, self.settings.pixels)
+        if settings.side and (scale := settings.side / max(width, height)) < 1:
+            width, height = max(1, round(width * scale)), max(1, round(height * scale))
+        shape = Shape(f"image/{settings.image_format}", (width, height))
+        return await as_base64(
+            picture, shape, lambda: picture.flattened().resized(shape.size).encode(shape.media_type)
+        )
 
 
-def _url_of(data: bytes, media_type: str) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+def address(base_url: str) -> str:
+    """Where completions are asked for; what stands behind a question mark stays there, as Azure wants it."""
+    parts = urlsplit(base_url or f"https://{OPENAI_HOST}/v1")
+    return parts._replace(path=f"{parts.path.rstrip('/')}/chat/completions").geturl()
 
 
-def _reasoning(message: Any) -> str:
-    """VLLM and SGLang say `reasoning_content` or `reasoning`, others nothing."""
-    for name in ("reasoning_content", "reasoning"):
-        words = getattr(message, name, None)
-        if isinstance(words, str) and words:
-            return words
-    return ""
+def _fields(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _words(fields: Mapping[str, Any], name: str) -> str:
+    return value if isinstance(value := fields.get(name), str) else ""
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) and 0 < value < _MOST_TOKENS else 0

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -17,14 +18,19 @@ from pydantic import Field, field_validator
 
 from editthinker.core.settings import Settings
 from editthinker.wire import secrets
+from editthinker.wire.bounded import HOOKS
 
 if TYPE_CHECKING:
+    import ssl
+
     from httpx2 import AsyncClient
     from openai import AsyncOpenAI
 
 Client = TypeVar("Client")
 
 CONNECT_SECONDS = 10.0
+MOST_CONNECTIONS = 1000
+"""At a time to one server; how many calls it is given is decided elsewhere."""
 LOCAL_KEY = "none"
 """What is sent where a client library insists on a key and the server wants none."""
 
@@ -65,29 +71,45 @@ def is_ones_own(url: str) -> bool:
         return "." not in host or host.endswith((".local", ".localhost", ".internal", ".lan"))
 
 
-def http_client(url: str, timeout: float, secret: secrets.Secret) -> AsyncClient:
+def http_client(
+    url: str, timeout: float, secret: secrets.Secret, headers: Mapping[str, str] | None = None
+) -> AsyncClient:
     """A client of one server, which gets the key with every request if there is one."""
-    from httpx2 import AsyncClient, Timeout
+    from httpx2 import AsyncClient, Limits, Timeout
 
+    key = {"Authorization": f"Bearer {secret.value}"} if secret else {}
     return AsyncClient(
         base_url=url,
-        headers={"Authorization": f"Bearer {secret.value}"} if secret else {},
+        headers={**(headers or {}), **key},
         timeout=Timeout(timeout, connect=CONNECT_SECONDS),
+        limits=Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS),
+        verify=_trusted(),
+        event_hooks=HOOKS,
     )
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Who is believed to be who they say; one for all clients, since it takes 20 ms to read."""
+    from httpx2 import create_ssl_context
+
+    return create_ssl_context()
 
 
 def openai_client(connection: Connection, secret: secrets.Secret) -> AsyncOpenAI:
     """OpenAI's own client, without its retries: the desk repeats, counts and records every attempt.
 
-    It sends no idempotency key, so each attempt may be paid for.
+    It sends no idempotency key, so each attempt may be paid for. Redirects are not followed: what is sent is
+    for this server only.
     """
-    from openai import AsyncOpenAI, Timeout
+    from openai import AsyncOpenAI, DefaultAsyncHttpx2Client, Timeout
 
     return AsyncOpenAI(
         api_key=secret.value or LOCAL_KEY,
         base_url=connection.base_url or None,
         timeout=Timeout(connection.timeout, connect=CONNECT_SECONDS),
         max_retries=0,
+        http_client=DefaultAsyncHttpx2Client(follow_redirects=False, event_hooks=HOOKS),
     )
 
 

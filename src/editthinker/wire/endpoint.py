@@ -7,6 +7,7 @@ know the name. A call that hangs is ended; long before, its place is given to an
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -20,12 +21,16 @@ from editthinker.wire.limiter import Limiter
 Member = TypeVar("Member")
 Answer = TypeVar("Answer", Edited, Thought, Judged, Preference, Plan)
 
-SOON = 0.3
-"""Seconds an error asks its caller to wait when the pool makes it wait anyway; attempts are never closer."""
+SOON = 0.01
+"""Seconds an error asks its caller to wait when the pool knows better than to wait longer."""
 PAUSE = 1.0
 """Seconds an endpoint that is asked too often is left alone when it does not say how long."""
+UNLUCKY = 3
+"""Bad answers one after another that are still chance; `health.IN_A_ROW` are not."""
 LOOK = 1.0
 """Seconds between looks at a call under way."""
+DOWN = frozenset({None, 502, 503, 504, 529})
+"""Statuses, and the lack of one, of a server that is not there, whatever the request."""
 CROWDED = frozenset({503, 529})
 """Statuses that may, beside 429, turn a call away because there are too many: if they say until when."""
 
@@ -45,6 +50,8 @@ class Endpoint(Generic[Member]):
     health: Health = field(default_factory=Health)
     running: int = 0
     """Calls under way, those included that the limiter no longer counts."""
+    away: str = ""
+    """Why it is not there at present; empty when it is. Said by whoever put it into the pool."""
 
     def __post_init__(self) -> None:
         self.limiter = Limiter(most=self.most)
@@ -52,7 +59,8 @@ class Endpoint(Generic[Member]):
     def room(self, now: float) -> bool:
         """Whether a call may start."""
         free = self.limiter.in_flight < self.limiter.limit and self.running < self.most
-        return free and now >= self.limiter.paused_until and self.health.may_start(now)
+        here = not self.away and now >= self.limiter.paused_until
+        return free and here and self.health.may_start(now)
 
     @property
     def ready_at(self) -> float:
@@ -62,7 +70,7 @@ class Endpoint(Generic[Member]):
     @property
     def up(self) -> bool:
         """Whether it is expected to answer."""
-        return not self.health.out and self.health.rests_until is None
+        return not self.health.out and not self.away and self.health.rests_until is None
 
     def expected(self) -> float:
         """Roughly how long the next call would take here; the unknown come first, those in trouble last."""
@@ -144,7 +152,7 @@ class Place(Generic[Member]):
         if self.counted:
             self.counted = False
             self.endpoint.limiter.succeeded(seconds, _now())
-        self.endpoint.health.succeeded(seconds)
+        self.endpoint.health.succeeded(seconds, _now())
 
     def _failed(self, error: EditThinkerError, seconds: float) -> None:
         """Draw what follows for the endpoint."""
@@ -155,21 +163,30 @@ class Place(Generic[Member]):
             self._answered(seconds)
             return
         asked = error.retry_after or 0.0
-        if error.transient and self.counted and (error.status == 429 or (error.status in CROWDED and asked)):
+        crowded = error.transient and (error.status == 429 or (error.status in CROWDED and asked))
+        if crowded and self.counted and self.tries and error.status != 429:
+            limiter.mistaken()  # alone, and turned away all the same: it was never about too many
+        elif crowded and self.counted:
             self.counted = False
             pause = asked if 0 < asked <= LONGEST_ASKED else PAUSE
             limiter.rejected(self.epoch, now, pause, certain=error.status == 429)
+        worked = error.status is None and seconds >= (health.latency or math.inf) / 2
+        """It took as long as an answer: it was worked at, whatever came of it."""
+        if self.counted and worked:
+            self.counted = False
+            limiter.succeeded(seconds, now)
         self._uncount()
         if error.transient and error.status == 429:
             health.given_up(tried=self.tries)
         elif error.transient:
-            health.broke(error, now, tried=self.tries)
+            health.broke(error, now, tried=self.tries, alone=endpoint.running == 1)
+            error.nobody = error.status in DOWN and not worked and not endpoint.up
         elif error.status in USELESS and not error.refused:
             health.useless(error)
         else:
             health.refused()
-        if error.transient and now < endpoint.ready_at:
-            error.retry_after = SOON
+        if error.transient and (now < endpoint.ready_at or (worked and health.row <= UNLUCKY)):
+            error.retry_after = SOON  # the pool makes it wait as it must, or the answer was at fault
 
 
 async def _ended(work: asyncio.Future[Any]) -> None:

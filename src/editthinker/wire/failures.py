@@ -18,6 +18,7 @@ from typing import Any
 
 from editthinker.core.errors import FAILURES, EditThinkerError, Refused
 from editthinker.core.types import Role
+from editthinker.wire.bounded import TooMuch
 from editthinker.wire.secrets import NONE, Secret
 
 TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
@@ -80,7 +81,8 @@ def of_status(
 
 
 def _of_status(peer: Peer, status: int, body: Any, headers: Mapping[str, str]) -> EditThinkerError:
-    said, codes = _said(body)
+    words, codes = _said(body)
+    said = peer.secret.hidden_in(words)[:LONGEST]
     if codes & REFUSALS:
         return peer.refused(said)
     because = f": {said}" if said else ""
@@ -100,7 +102,10 @@ def _of_status(peer: Peer, status: int, body: Any, headers: Mapping[str, str]) -
         415: "does not take this kind of image",
         422: "does not accept the request",
         429: "is asked too often",
-    }.get(status, "is overloaded or broken" if status >= 500 else "answers strangely")
+    }.get(status) or {
+        3: "wants the call to go somewhere else",
+        5: "is overloaded or broken",
+    }.get(status // 100, "answers strangely")
     waiting = _retry_after(headers)
     return peer.error(f"{sentence} ({status}){because}", transient=status in TRANSIENT, retry_after=waiting)
 
@@ -121,6 +126,8 @@ def attributed(peer: Peer) -> Iterator[None]:
 
 def _translated(peer: Peer, error: Exception) -> EditThinkerError | None:
     """By shape, not by class: the libraries are not imported for an error they did not raise."""
+    if too_much := next((cause for cause in _causes(error) if isinstance(cause, TooMuch)), None):
+        return peer.error(str(too_much), transient=True)
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
     if isinstance(status, int):
@@ -133,25 +140,29 @@ def _translated(peer: Peer, error: Exception) -> EditThinkerError | None:
         return peer.error(f"cannot be reached: {_root(error)}; is the server running?", transient=True)
     if names & {"APIConnectionError", "TransportError", "NetworkError", "ConnectionError", "HTTPError"}:
         return peer.error(f"broke the connection: {_root(error)}", transient=True)
-    if names & {"APIResponseValidationError", "JSONDecodeError", "DecodingError"}:
+    # The JSON of Python complains by ValueError, of what is nested too deeply by RecursionError.
+    if names & {"APIResponseValidationError", "ValueError", "RecursionError", "DecodingError"}:
         return peer.error("sent an answer that cannot be read", transient=True)
     return None
 
 
-def _is_connect(error: BaseException | None) -> bool:
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it came from, the innermost last."""
     while error is not None:
-        if type(error).__name__ in ("ConnectError", "ConnectTimeout", "gaierror", "ConnectionRefusedError"):
-            return True
+        yield error
         error = error.__cause__ or error.__context__
-    return False
+
+
+def _is_connect(error: BaseException) -> bool:
+    names = ("ConnectError", "ConnectTimeout", "gaierror", "ConnectionRefusedError")
+    return any(type(cause).__name__ in names for cause in _causes(error))
 
 
 def _root(error: BaseException) -> str:
     """The words of the innermost cause that has any; a socket's in plain ones."""
-    words = str(error) or type(error).__name__
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-        words = str(error) or words
+    words = type(error).__name__
+    for cause in _causes(error):
+        error, words = cause, str(cause) or words
     if isinstance(error, ConnectionRefusedError):
         return "nobody listens there"
     if isinstance(error, socket.gaierror):
@@ -174,18 +185,18 @@ def _said(body: Any) -> tuple[str, frozenset[str]]:
         try:
             body = json.loads(body)
         except ValueError:
-            return ("" if body.lstrip()[:1] == "<" else " ".join(body.split())[:LONGEST]), frozenset()
+            return ("" if body.lstrip()[:1] == "<" else " ".join(body.split())), frozenset()
     if isinstance(body, list) and body:
         body = body[0]
     if not isinstance(body, dict):
         return "", frozenset()
     inner = body.get("error", body)
     if not isinstance(inner, dict):
-        return str(inner)[:LONGEST], frozenset()
+        return str(inner), frozenset()
     codes = {str(inner[key]).lower() for key in ("code", "type", "status") if inner.get(key)}
     words = next((inner[key] for key in ("message", "detail", "msg", "error") if inner.get(key)), "")
     text = words if isinstance(words, str) else json.dumps(words, ensure_ascii=False)
-    return " ".join(text.split())[:LONGEST], frozenset(codes)
+    return " ".join(text.split()), frozenset(codes)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

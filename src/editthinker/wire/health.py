@@ -7,6 +7,7 @@ back. A wrong key or address takes it out for good. What is the request's own fa
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from random import uniform
@@ -54,6 +55,7 @@ class Health:
     """None while it is up."""
     row: int = 0
     """Failures in a row that may pass."""
+    _rests_since: float = 0.0
     _useless: int = 0
     _rest: float = FIRST_REST
     _seen: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
@@ -75,27 +77,32 @@ class Health:
         self.trying = self.rests_until is not None
         return self.trying
 
-    def succeeded(self, seconds: float) -> None:
-        """It answered."""
+    def succeeded(self, seconds: float, now: float = math.inf) -> None:
+        """It answered, after so many seconds. To a call from before its rest: that it was there then."""
         self.answered += 1
         self.latency = seconds if self.latency is None else 0.8 * self.latency + 0.2 * seconds
         self._seen.append(seconds)
-        self._well()
+        if self.rests_until is None or now - seconds >= self._rests_since:
+            self._well()
 
     def refused(self) -> None:
         """It answered that this request cannot be served: it lives."""
         self.failed += 1
         self._well()
 
-    def broke(self, error: EditThinkerError, now: float, *, tried: bool) -> None:
-        """It failed in a way that may pass. `tried`: the call was to find out whether it is back."""
+    def broke(self, error: EditThinkerError, now: float, *, tried: bool, alone: bool = False) -> None:
+        """It failed in a way that may pass. `tried`: the call was to find out whether it is back.
+
+        `alone`: no other call was under way that could have been answered meanwhile; it counts twice.
+        """
         self.failed += 1
         self.trouble = str(error)
-        self.row += 1
+        self.row += 2 if alone else 1
         if tried:
             self.trying = False
             self._rest = min(self._rest * 1.5, LONGEST_REST)
         if tried or (self.rests_until is None and self.row >= IN_A_ROW):
+            self._rests_since = now
             self.rests_until = now + self._rest * uniform(0.9, 1.1)
         if self.rests_until is not None and error.retry_after and error.retry_after <= LONGEST_ASKED:
             self.rests_until = max(self.rests_until, now + error.retry_after)

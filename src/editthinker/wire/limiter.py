@@ -2,7 +2,7 @@
 
 In: when calls start, succeed, fail or are turned away (times are arguments: no clock, no I/O). Out: `limit`,
 and `paused_until`. Nobody tells a client how much a server does at once, and asking for more only makes calls
-wait there, where they can be neither reordered nor counted. So the limit starts at one and doubles as long as
+wait there, where they can be neither reordered nor counted. So the limit starts at one and climbs as long as
 throughput follows. Then Little's law says how many calls are really being worked at: throughput times the
 time a call took before the limit was too high. Servers that batch get slower with every call and still gain;
 they are followed as long as twice the calls bring a third more. A rejection (429, 503) lowers the limit, once
@@ -15,7 +15,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-GAIN = 1 / 3
+SECOND = 4
+"""The limit after the first call has shown that it answers; from there on it doubles."""
+GAIN = 0.3
 """Part of the added calls that must come back as throughput for a higher limit to be worth it."""
 SLACK = 1
 """Calls beyond what is worked at: the next one is there when one ends, and growth is noticed."""
@@ -27,8 +29,10 @@ FASTER = 3.0
 """Times that from which the endpoint is taken to have become faster."""
 WEIGHT = 16
 """So many calls' worth is what two successive windows say about how latencies scatter."""
-JUDGED = 8
-"""The climb goes on to this limit whatever happens: fewer calls prove nothing."""
+JUDGED = 14
+"""Calls without congestion that must be known before anything is slower than they: fewer prove nothing."""
+AT_ONCE = 8
+"""Limit from which it does not take so many, when even the quickest call was slower than they were."""
 CALM = 128
 """Calls after a rejection before more is tried."""
 STEADY = 0.3
@@ -89,7 +93,8 @@ class Limiter:
     _calls: int = 0
     _sum: float = 0.0
     _squares: float = 0.0
-    """Calls that succeeded in the window, and their latencies."""
+    _quickest: float = math.inf
+    """Calls that succeeded in the window, and their latencies: sum, sum of squares, least."""
 
     def started(self) -> int:
         """A call starts; hand what this returns to `rejected`."""
@@ -115,6 +120,7 @@ class Limiter:
             self._calls += 1
             self._sum += seconds
             self._squares += seconds * seconds
+            self._quickest = min(self._quickest, seconds)
             if self._calls >= self._window:
                 self._judge(now)
 
@@ -145,6 +151,10 @@ class Limiter:
             self._crowd = (epoch, limit, away + 1)
             self._set(min(self.limit, max(limit - away - 1, limit // 2)), now)
 
+    def mistaken(self) -> None:
+        """The last rejections were none: the endpoint was down, and will take as many as before."""
+        self.limit = max(self.limit, self._crowd[1])
+
     @property
     def _window(self) -> int:
         if self._climbing:
@@ -163,31 +173,40 @@ class Limiter:
             return
         # Little's law knows of the calls still under way: short ones, which end first, do not flatter.
         seen = _Seen(self.limit, self._calls, max(self.limit * (now - self._since) / self._calls, 1e-6))
+        before = self._scatter, self._scattered
+        self._scatter += max(0.0, self._squares / self._calls / mean**2 - 1) * self._calls
+        self._scattered += self._calls - 1
         base = self._uncongested()
         last = self._climb[-1] if self._climb else None
-        congested = base is not None and seen.latency > base.latency * (1 + max(self._noise(seen, base), 0.1))
-        if not congested:
-            self._scatter += max(0.0, self._squares / self._calls / mean**2 - 1) * self._calls
-            self._scattered += self._calls - 1
-        elif self.limit >= JUDGED:
+        if base is not None and self._congested(seen, base):
             if last is None or seen.rate < last.rate * (1 + GAIN):
+                self._scatter, self._scattered = before  # some waited: that is no scatter of the endpoint's
                 self._climbing, self._higher = False, seen
                 self._set(max(self.limit // 2, min(self.limit, self._wanted(seen))), now)
                 return
             self._climb.clear()  # slower, and yet worth it: from here on this is what a call takes
         steady = self._scatter / self._scattered < STEADY**2
         self._climb.append(_Seen(self.limit, self._calls, mean) if steady else seen)
-        self._set(self.limit * 2, now)
+        self._set(max(SECOND, self.limit * 2), now)
+
+    def _congested(self, seen: _Seen, base: _Seen) -> bool:
+        """Whether calls waited at the endpoint, beyond doubt."""
+        sure = base.calls >= self._few or (self.limit >= AT_ONCE and self._quickest > 1.1 * base.latency)
+        return sure and seen.latency > base.latency * (1 + max(self._noise(seen, base), 0.1))
+
+    @property
+    def _few(self) -> int:
+        """Calls that prove what a call takes."""
+        return 1 if self._scattered > JUDGED and self._scatter / self._scattered < STEADY**2 else JUDGED
 
     def _uncongested(self) -> _Seen | None:
         """What calls take without congestion, from the windows of the climb."""
         if not self._climb:
             return None
-        few = 1 if self._scatter / self._scattered < STEADY**2 else JUDGED - 1
         base = self._climb[0]
         for seen in self._climb[1:]:
             alike = seen.latency <= base.latency * (1 + max(self._noise(seen, base), 0.1))
-            if base.calls < few or alike:
+            if base.calls < self._few or alike:
                 calls = base.calls + seen.calls
                 latency = (base.latency * base.calls + seen.latency * seen.calls) / calls
                 base = _Seen(seen.limit, calls, latency)
@@ -241,3 +260,4 @@ class Limiter:
 
     def _restart(self, now: float) -> None:
         self._since, self._calls, self._sum, self._squares = now, 0, 0.0, 0.0
+        self._quickest = math.inf

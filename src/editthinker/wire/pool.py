@@ -73,6 +73,7 @@ class Pool(Generic[Member]):
         """
         if not members:
             raise InputError(f"a pool needs at least one {role}")
+        self._most = most
         self.role, self.patience, self.hedge, self.tell = role, patience, hedge, tell
         self.ended = ""
         """Why no call can succeed any more; empty while one may."""
@@ -95,7 +96,8 @@ class Pool(Generic[Member]):
     @property
     def capacity(self) -> int:
         """How many calls may be under way now; more would only wait here."""
-        return max(1, sum(endpoint.limiter.limit for endpoint in self._all if not endpoint.health.out))
+        there = [endpoint for endpoint in self._all if not endpoint.health.out and not endpoint.away]
+        return max(1, sum(endpoint.limiter.limit for endpoint in there))
 
     @property
     def waiting(self) -> int:
@@ -108,16 +110,33 @@ class Pool(Generic[Member]):
         return [
             MemberState(
                 endpoint.name,
-                endpoint.health.state(now),
+                "resting" if endpoint.away else endpoint.health.state(now),
                 endpoint.running,
                 endpoint.limiter.limit,
                 endpoint.health.latency,
                 endpoint.health.answered,
                 endpoint.health.failed,
-                endpoint.health.out or endpoint.health.trouble,
+                endpoint.health.out or endpoint.away or endpoint.health.trouble,
             )
             for endpoint in self._all
         ]
+
+    def join(self, name: str, member: Member) -> None:
+        """A member is there: one more, or one of this name that had parted. Only in the pool's loop."""
+        known = next((endpoint for endpoint in self._all if endpoint.name == name), None)
+        if known is None:
+            self._all.append(Endpoint(name, member, self._most, self._serve, self._error))
+        else:
+            known.member, known.away = member, ""
+            known.health.row, known.health.rests_until = 0, None  # what failed was one that is gone
+        self._serve()
+
+    def part(self, name: str, why: str) -> None:
+        """A member gets no call until it joins again. Only in the pool's loop."""
+        for endpoint in self._all:
+            if endpoint.name == name:
+                endpoint.away = why
+        self._serve()
 
     async def call(self, verb: Callable[[Member], Awaitable[Answer]]) -> Answer:
         """The answer of one member, in one attempt. Raises what it failed with, or that nobody is left.
@@ -125,7 +144,11 @@ class Pool(Generic[Member]):
         Cancelling takes the call out of the queue, or cancels it at the member.
         """
         place = await self._turn()
-        return await (self._hedged(place, verb) if self.hedge else place.call(verb))
+        try:
+            return await (self._hedged(place, verb) if self.hedge else place.call(verb))
+        except EditThinkerError as error:
+            error.nobody = error.nobody and not any(endpoint.up for endpoint in self._all)
+            raise
 
     # --- waiting for a member ---
 
@@ -258,7 +281,7 @@ class Pool(Generic[Member]):
 
     @property
     def _troubles(self) -> str:
-        return "; ".join(dict.fromkeys(e.health.out or e.health.trouble for e in self._all))
+        return "; ".join(dict.fromkeys(e.health.out or e.away or e.health.trouble for e in self._all))
 
     def _say(self, sentence: str) -> None:
         if self.tell is not None:

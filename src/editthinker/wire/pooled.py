@@ -1,4 +1,4 @@
-"""An editor, thinker, judge or comparer that is several of its kind, shared out by a `Pool`.
+"""An editor, thinker, judge, comparer or asker that is several of its kind, shared out by a `Pool`.
 
 In: members by name, which must be the same model as far as results go. Out: one object with the contract of
 its members; answers carry `endpoint` in their notes. To the loop it is one model; its members' names are for
@@ -8,11 +8,11 @@ records and messages.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Protocol, TypeVar
 
 from editthinker.core.contracts import Comparer, Editor, EditorInfo, Judge, Planner, Priced, Thinker, View
-from editthinker.core.errors import InputError
+from editthinker.core.errors import InputError, JudgeError
 from editthinker.core.images import Picture
 from editthinker.core.types import Edited, EditRequest, Judged, Plan, Preference, Sample, Thought
 from editthinker.wire.pool import Pool
@@ -102,6 +102,49 @@ class PooledComparer(_Pooled[Comparer]):
     async def prefer(self, sample: Sample, first: Picture, second: Picture) -> Preference:
         """As `Comparer.prefer`, by one of the members."""
         return await self.pool.call(lambda member: member.prefer(sample, first, second))
+
+
+class Asker(Protocol):
+    """A judge for questions that somebody else brings, such as `judges.asking.ChatJudge`."""
+
+    async def answer(self, request: Any, /, *, complaint_of_last: str = "") -> Any:
+        """One reply."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Carried:
+    """A reply with room for the pool's notes: nobody asks them of a reply that has a form of its own."""
+
+    reply: Any
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class PooledAsker(_Pooled[Asker]):
+    """Several judges for somebody else's questions, as one."""
+
+    def __init__(self, pool: Pool[Asker]) -> None:
+        super().__init__(pool)
+        self._away = False
+
+    @property
+    def ended(self) -> str:
+        """Why no question can be answered any more; empty while one may."""
+        return self.pool.ended
+
+    def turn_away(self) -> None:
+        """Questions that still wait for a member are not asked any more."""
+        self._away = True
+
+    async def answer(self, request: Any, /, *, complaint_of_last: str = "") -> Any:
+        """As a member's, by one of them. Raises `JudgeError`."""
+
+        async def asked(member: Asker) -> Any:
+            if self._away:
+                raise JudgeError("the question was not asked: it is being stopped")
+            return _Carried(await member.answer(request, complaint_of_last=complaint_of_last))
+
+        return (await self.pool.call(asked)).reply
 
 
 def pooled_thinker(pool: Pool[Thinker]) -> PooledThinker:

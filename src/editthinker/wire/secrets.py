@@ -5,6 +5,7 @@ In: `env:NAME`, `file:PATH`, `keyring:SERVICE/USER`, or nothing (then the usual 
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from editthinker.core.errors import InputError, MissingExtra
 
 FORMS = "env:NAME, file:PATH or keyring:SERVICE/USER"
+_FOR_URLS = str.maketrans("+/", "-_")
 _LEAST = 6
 """Characters from which on a key is worth hiding in a message; shorter ones are words."""
 
@@ -34,8 +36,12 @@ class Secret:
         return bool(self.value)
 
     def hidden_in(self, text: str) -> str:
-        """`text` without the key."""
-        return text.replace(self.value, "***") if len(self.value) >= _LEAST else text
+        """`text` without the key, as it is and in base64."""
+        if len(self.value) >= _LEAST:
+            coded = base64.b64encode(self.value.encode()).decode().rstrip("=")
+            for form in (self.value, coded, coded.translate(_FOR_URLS)):
+                text = text.replace(form, "***")
+        return text
 
 
 NONE = Secret("", "")

@@ -72,7 +72,7 @@ def check(source: str, settings: Settings, label: str) -> None:
     """Raise `InputError` for what can be seen without loading anything."""
     for what, given in (("", source), ("lora", settings.lora)):
         wanted = "adapter_config.json" if what else "config.json"
-        if not given or not _is_folder(given):
+        if not given or not is_folder(given):
             continue
         folder = Path(given).expanduser()
         if not folder.is_dir():
@@ -97,9 +97,9 @@ def load(source: str, settings: Settings, label: str) -> Loaded:
 
     device = _device(settings.device, label)
     hub: dict[str, Any] = {"revision": settings.revision or None, "trust_remote_code": False}
-    place = str(Path(source).expanduser()) if _is_folder(source) else source
+    place = str(Path(source).expanduser()) if is_folder(source) else source
     config = None
-    with _attributed(label, lambda: _needs(config, device, settings)):
+    with attributed(label, lambda: _needs(config, device, settings)):
         config = AutoConfig.from_pretrained(place, **hub)
         if type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
             raise ThinkerError(
@@ -151,7 +151,7 @@ def give_back(device: str) -> None:
         torch.cuda.empty_cache()
 
 
-def _is_folder(source: str) -> bool:
+def is_folder(source: str) -> bool:
     """Whether a path is meant; a repository is written OWNER/NAME."""
     explicit = source.startswith(("/", "./", "../", "~")) or source in (".", "..") or source.count("/") > 1
     return explicit or Path(source).is_dir()
@@ -193,14 +193,14 @@ def _quantisation(settings: Settings) -> Any:
 def _adapted(model: Any, settings: Settings) -> Any:
     from peft import PeftModel
 
-    place = str(Path(settings.lora).expanduser()) if _is_folder(settings.lora) else settings.lora
+    place = str(Path(settings.lora).expanduser()) if is_folder(settings.lora) else settings.lora
     adapted = PeftModel.from_pretrained(model, place)
     merge = settings.quantise == "none" if settings.merge is None else settings.merge
     return adapted.merge_and_unload() if merge else adapted
 
 
 @contextmanager
-def _attributed(label: str, needs: Any) -> Iterator[None]:
+def attributed(label: str, needs: Any) -> Iterator[None]:
     """What breaks while loading, as a `ThinkerError` that says what to do."""
     try:
         yield

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def of_file(path: str) -> Template:
     return Template.of("".join(missing) + words, PLACES)
 
 
+@cache
 def text(name: str) -> str:
     """One of our own text files."""
     return (files("editthinker.thinkers.prompts") / f"{name}.txt").read_text("utf-8")
