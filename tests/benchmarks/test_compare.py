@@ -12,7 +12,7 @@ import pytest
 
 from editthinker.benchmarks.compare import as_json, best_of, compare, curve
 from editthinker.benchmarks.darkroom import Report, Row
-from editthinker.benchmarks.darkroom_table import table_of, turns_of
+from editthinker.benchmarks.darkroom_table import Reported
 from editthinker.benchmarks.table import Scored, Table, tabulate
 from editthinker.core.errors import InputError
 from editthinker.core.types import Sample, Score
@@ -48,7 +48,7 @@ def test_differences_are_paired_by_sample() -> None:
         1,
         2,
     )
-    assert (gain.better, gain.worse, gain.sure) == (2, 0, True)
+    assert (gain.better, gain.ties, gain.worse, gain.sure) == (2, 0, 0, True)
     headline = found.of(*found.headline)
     assert headline is not None
     assert headline.difference.mean == 0.5  # the mean of the categories' gains, 1 and 0
@@ -75,11 +75,12 @@ def test_samples_without_a_partner_are_left_out_and_told() -> None:
     assert gain is not None
     assert (gain.difference.mean, gain.difference.n) == (2, 1)
     assert found.flags == (
-        "1 samples are in the first table only",
-        "1 samples are in the second table only",
+        "1 samples are in the first table only: x3",
+        "1 samples are in the second table only: y1",
         "the second table is not comparable with published figures",
         "the judges differ: m1 and m2",
     )
+    assert (found.only_first, found.only_second) == (("x3",), ("y1",))
     assert found.of("y", "v").difference.n == 0  # type: ignore[union-attr]
     json.dumps(as_json(found), allow_nan=False)
 
@@ -120,20 +121,23 @@ def test_a_full_comparison_takes_seconds_at_most() -> None:
 def row(name: str, group: str, delivered: int, *judged: int) -> Row:
     sample = Sample((photograph(),), "warmer", id=name, tags={"group": group})
     scores = tuple(Score(value, value) for value in judged)
-    return Row(sample, scores, (None,) * len(judged), Score(delivered, delivered), 1, 2, 1, 0, "", (), 0.0)
+    last = judged.index(delivered) + 1
+    return Row(sample, scores, (None,) * len(judged), Score(delivered, delivered), last, 2, 1, 0, "", (), 0.0)
 
 
 def test_the_darkroom_bench_is_a_table_like_any_other() -> None:
     report = Report("s", "e", "t", 3, (row("a", "direct", 9, 4, 9), row("b", "reasoning", 6, 6)))
-    table = table_of(report)
+    found = Reported.of_report(report)
+    table = found.table("strict")
     assert (table.value.mean, table.per_sample) == (0.5, {"editor": 2.0, "thinker": 1.0})
     assert {line.name: line.figures["overall"].mean for line in table.lines} == {
         "all": 7.5,
         "direct": 9,
         "reasoning": 6,
     }
-    assert [point.mean for point in curve(turns_of(report), figure="overall")] == [5, 7.5]
-    gain = compare(turns_of(report)[0], table).of("all", "overall")
+    turns = found.turns("paper")
+    assert [point.mean for point in curve(turns, figure="overall")] == [5, 7.5]
+    gain = compare(turns[0], found.table("paper")).of("all", "overall")
     assert gain is not None
     assert (gain.difference.mean, gain.better, gain.worse) == (2.5, 1, 0)
-    assert table_of(Report("s", "e", "t", 1, ())).value.n == 0
+    assert Reported.of_report(Report("s", "e", "t", 1, ())).table("strict").value.n == 0

@@ -303,7 +303,9 @@ def test_the_published_judge_is_known_by_its_id() -> None:
     assert not is_model("gpt-4.1", "gpt-4o")
 
 
-@pytest.mark.parametrize(("model", "comparable"), [("gpt-4o-2024-11-20", True), ("gpt-4o-mini", False)])
+@pytest.mark.parametrize(
+    ("model", "comparable"), [("gpt-4o-2024-11-20", True), ("gpt-4.1", True), ("gpt-4o-mini", False)]
+)
 async def test_only_the_published_judge_with_official_prompts_is_comparable(
     model: str, comparable: bool, bench: Bench
 ) -> None:
@@ -313,7 +315,8 @@ async def test_only_the_published_judge_with_official_prompts_is_comparable(
         await asking.run(bench.about(origin="prompts.json"), bench.cases, bench.images)
     table = bench.scoring.table("official")
     assert table.comparable is comparable
-    assert any(model in flag for flag in table.flags) is not comparable
+    assert any(f"judged by {model}, published" in flag for flag in table.flags) is not comparable
+    assert any("asks gpt-4o, their published table was judged by GPT-4.1" in flag for flag in table.flags)
 
 
 def test_a_store_that_is_none_is_refused_in_words(bench: Bench) -> None:

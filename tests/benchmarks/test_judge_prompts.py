@@ -63,15 +63,13 @@ def test_json_prompts_are_its_strings(tmp_path: Path) -> None:
 def test_a_text_that_is_not_the_known_one_is_reported_and_used(tmp_path: Path) -> None:
     texts = {"same": "a", "other": "b", "unknown": "c"}
     known = {"same": prompts.sha256_of("a"), "other": prompts.sha256_of("a")}
-    read = prompts.compared(texts, tmp_path / "p.json", known)
+    read = prompts.compared(texts, tmp_path / "p.json", known, "a/b 1234567")
     assert read.texts == texts
-    assert read.differences == (
-        "'other' differs from the known commit",
-        "'unknown' cannot be checked: no sha256 is known for it",
-    )
-    assert not read.official
-    right = prompts.compared({"same": "a"}, tmp_path / "p.json", known)
-    assert right.official
+    assert read.differences == ("'other' differs from a/b 1234567",)
+    assert read.unverified == ("no sha256 is known for 'unknown'",)
+    assert read.state == "different"
+    right = prompts.compared({"same": "a"}, tmp_path / "p.json", known, "a/b 1234567")
+    assert right.state == "verified"
     assert right.sha256 != read.sha256
 
 
@@ -79,12 +77,17 @@ def test_a_table_says_which_prompts_it_rests_on(tmp_path: Path) -> None:
     own = prompts.stamped(TABLE, prompts.ours({"a": "x"}))
     assert not own.comparable
     assert "our own prompts: not comparable" in own.flags[0]
-    read = prompts.compared({"a": "x"}, tmp_path / "p.json", {"a": "0" * 64})
+    read = prompts.compared({"a": "x"}, tmp_path / "p.json", {"a": "0" * 64}, "a/b 1234567")
     differing = prompts.stamped(TABLE, read)
     assert not differing.comparable
-    assert differing.flags == ("judge prompts: 'a' differs from the known commit",)
-    official = prompts.compared({"a": "x"}, tmp_path / "p.json", {"a": prompts.sha256_of("x")})
-    assert prompts.stamped(TABLE, official) is TABLE
+    assert differing.flags == ("judge prompts: 'a' differs from a/b 1234567",)
+    official = prompts.compared({"a": "x"}, tmp_path / "p.json", {"a": prompts.sha256_of("x")}, "a/b 1234567")
+    verified = prompts.stamped(TABLE, official)
+    assert (verified.comparable, verified.flags) == (True, ("judge prompts: as in a/b 1234567",))
+    unknown = prompts.stamped(TABLE, prompts.unverified({"a": "x"}, tmp_path / "p.py", "somebody"))
+    assert unknown.comparable
+    assert unknown.flags[0].startswith("judge prompts not verified: read from ")
+    assert unknown.flags[0].endswith("p.py; no sha256 is known for the prompts of somebody")
 
 
 def test_a_checkout_without_prompts_says_where_they_were_looked_for(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_prompts_are_read_from_a_checkout_and_checked(tmp_path: Path) -> None:
         )
     )
     prompts = RISE.prompts(tmp_path)
-    assert not prompts.official
+    assert prompts.state == "different"
     assert len(prompts.differences) == len(rise_prompts.PROBES) == 13
     table = stamped(RISE.aggregate((), {}, "strict"), prompts)
     assert not table.comparable
@@ -118,7 +118,7 @@ def test_known_prompts_are_official(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         for name, (words, reference, _) in rise_prompts.PROBES.items()
     }
     monkeypatch.setattr(rise_prompts, "PROBES", probes)
-    assert RISE.prompts(tmp_path).official
+    assert RISE.prompts(tmp_path).state == "verified"
 
 
 def test_cases_become_samples_of_a_run(tmp_path: Path) -> None:

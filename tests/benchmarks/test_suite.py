@@ -15,7 +15,7 @@ from editthinker.benchmarks.gedit import GEdit
 from editthinker.benchmarks.imgedit import ImgEdit
 from editthinker.benchmarks.intervals import estimate
 from editthinker.benchmarks.showing import Shown, size
-from editthinker.benchmarks.suite import Benchmark, Case, Reply, duplicates, is_refusal, state_of
+from editthinker.benchmarks.suite import Benchmark, Case, Reply, duplicates, state_of
 from editthinker.benchmarks.table import Scored, Table, tabulate
 from editthinker.core.errors import ImageError
 
@@ -46,23 +46,6 @@ def test_an_empty_run_is_a_table_too(benchmark: Benchmark) -> None:
 def test_how_a_case_stands(replies: list[Reply] | None, readable: bool, state: str) -> None:
     answers = {} if replies is None else {"a": {"k": replies}}
     assert state_of(answers, "a", {"k": readable}) == state
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "I'm sorry, I can't help with that.",
-        "I cannot evaluate this image.",
-        "Sorry, we are not able to judge.",
-    ],
-)
-def test_refusals_are_told(text: str) -> None:
-    assert is_refusal(text.replace("we are not able", "I am not able"))
-
-
-@pytest.mark.parametrize("text", ["", "The edit is good.", "Sorry state of an edit: 2", '{"score": [1, 2]}'])
-def test_other_replies_are_no_refusals(text: str) -> None:
-    assert not is_refusal(text)
 
 
 def test_a_case_becomes_an_input_of_a_run_without_the_judges_part() -> None:

@@ -111,7 +111,7 @@ def test_calls_show_the_reference_to_the_second_judge_only(tmp_path: Path) -> No
         + 'prompt_generation = "quality {{as it is}}"\n'
     )
     prompts = BENCH.prompts(tmp_path)
-    assert not prompts.official, "no sha256 is known"
+    assert prompts.state == "not verified"
     case, edited = cases["maze#1"], Path("out/maze/1.png")
     calls = BENCH.judge_calls(case, edited, prompts)
     orders = [

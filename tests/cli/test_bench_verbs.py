@@ -223,12 +223,16 @@ def test_every_turn(data: Path, judge: str, peer: ChatPeer, capsys: Any) -> None
     table = document(capsys)["tables"][0]
     assert main(["bench", "score", "r"]) == 0
     out = capsys.readouterr().out
-    assert "turn 2: score" in out
+    assert "score, delivered" in out
     assert "best turn of each sample, chosen by the judge itself" in out
     assert main(["bench", "compare", "r", "r"]) == 0
-    assert "second: turn 2: score" in capsys.readouterr().out
-    assert len(table["turns"]) == 2
-    assert table["best_turn"]["mean"] >= max(turn["mean"] for turn in table["turns"])
+    assert "equal editor calls: both made 2.00 editor calls per sample" in capsys.readouterr().out
+    assert [turn["editor_calls"] for turn in table["turns"]] == [1.0, 2.0]
+    assert table["best_turn"]["mean"] >= max(turn["delivered"]["mean"] for turn in table["turns"])
+    assert table["turns"][-1]["delivered"] == {
+        name: table["headline"][name] for name in ("mean", "low", "high", "n")
+    }
+    assert sum(table["chosen"].values()) == 3
     assert table["per_sample"]["judge"] == 2.0
     assert len(peer.asked) == 6
 

@@ -15,9 +15,15 @@ from the user's checkout.
     evaluation  images put before a judge: bounded, durable, never twice
     judged      what judges said: one file in a run folder
     scoring     tables out of it, under any rules
+    course      one sample turn by turn: what fewer turns would have delivered, at what price
+    kept        what edits left as it was, measured on the pixels
+    measured    what tables are made of: a judged run, or a report of the darkroom bench
     compare     two tables, sample by sample; curves over turns
+    against     two runs: whether they compare, every number of turns, equal editor calls
+    comparison  the page that shows it
     intervals   bootstrap
-    imgedit, gedit, rise, kris, uniredit
+    abreast     many questions at the same time
+    imgedit, uge, gedit, rise, kris, uniredit
     darkroom    our own, with an exact judge and a loop that it runs itself; its tables: darkroom_table
 
 To add one: a file with a frozen dataclass that satisfies `suite.Benchmark`; its options are its fields.

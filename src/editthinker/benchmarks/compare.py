@@ -15,6 +15,9 @@ from editthinker.benchmarks.intervals import Estimate, estimate
 from editthinker.benchmarks.table import Scored, Table, tabulate
 from editthinker.core.errors import InputError
 
+MOST_NAMED = 5
+"""Samples without a partner that are named in a sentence."""
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -32,6 +35,11 @@ class Difference:
     """Samples in which the second is higher, and lower."""
 
     @property
+    def ties(self) -> int:
+        """Samples in which both are alike."""
+        return self.difference.n - self.better - self.worse
+
+    @property
     def sure(self) -> bool:
         """Whether the interval leaves out zero."""
         return self.difference.low > 0 or self.difference.high < 0
@@ -47,19 +55,25 @@ class Comparison:
     differences: tuple[Difference, ...]
     flags: tuple[str, ...]
     """What makes the two unequal: other samples, another judge, uncomparable prompts."""
+    only_first: tuple[str, ...] = ()
+    only_second: tuple[str, ...] = ()
+    """Samples without a partner: they are in no difference."""
 
     def of(self, line: str, figure: str) -> Difference | None:
         """One of them."""
         return next((one for one in self.differences if (one.line, one.figure) == (line, figure)), None)
 
 
-def compare(first: Table, second: Table) -> Comparison:
-    """Paired differences, second minus first. Raises `InputError` for tables of different kinds."""
+def compare(first: Table, second: Table, *, anyway: bool = False) -> Comparison:
+    """Paired differences, second minus first.
+
+    Raises `InputError` for tables of different kinds, unless `anyway`, and where no sample is in both.
+    """
     for word, one, other in (
         ("benchmarks", first.benchmark, second.benchmark),
         ("rules", first.rules, second.rules),
     ):
-        if one != other:
+        if one != other and not anyway:
             raise InputError(f"the two tables have different {word}: {one} and {other}")
     others = {one.case: one for one in second.scored}
     pairs = [(one, others[one.case]) for one in first.scored if one.case in others]
@@ -74,9 +88,9 @@ def compare(first: Table, second: Table) -> Comparison:
             if figure in counterpart.figures:
                 paired = _paired(members, figure, macro=line.over == "categories")
                 differences.append(Difference(line.name, figure, value, counterpart.figures[figure], *paired))
-    return Comparison(
-        first.benchmark, first.rules, first.headline, tuple(differences), _unequal(first, second, len(pairs))
-    )
+    alone = _alone(first, second), _alone(second, first)
+    flags = _unequal(first, second, alone)
+    return Comparison(first.benchmark, first.rules, first.headline, tuple(differences), flags, *alone)
 
 
 def _paired(
@@ -97,11 +111,20 @@ def _paired(
     return value, sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains)
 
 
-def _unequal(first: Table, second: Table, common: int) -> tuple[str, ...]:
+def _alone(table: Table, other: Table) -> tuple[str, ...]:
+    """Samples that the other table does not have."""
+    there = {one.case for one in other.scored}
+    return tuple(one.case for one in table.scored if one.case not in there)
+
+
+def _unequal(first: Table, second: Table, alone: tuple[tuple[str, ...], tuple[str, ...]]) -> tuple[str, ...]:
     flags = []
-    for name, table in (("first", first), ("second", second)):
-        if alone := len(table.scored) - common:
-            flags.append(f"{alone} samples are in the {name} table only")
+    for name, table, cases in zip(("first", "second"), (first, second), alone, strict=True):
+        if cases:
+            more = f" and {len(cases) - MOST_NAMED} more" * (len(cases) > MOST_NAMED)
+            flags.append(
+                f"{len(cases)} samples are in the {name} table only: {', '.join(cases[:MOST_NAMED])}{more}"
+            )
         if not table.comparable:
             flags.append(f"the {name} table is not comparable with published figures")
     if first.judge != second.judge:
@@ -148,6 +171,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "rules": comparison.rules,
         "headline": {"line": comparison.headline[0], "figure": comparison.headline[1]},
         "flags": list(comparison.flags),
+        "unpaired": {"first": list(comparison.only_first), "second": list(comparison.only_second)},
         "differences": [
             {
                 "line": one.line,
@@ -156,6 +180,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "second": one.second.as_json(),
                 "difference": one.difference.as_json(),
                 "better": one.better,
+                "ties": one.ties,
                 "worse": one.worse,
                 "sure": one.sure,
             }

@@ -8,16 +8,19 @@ turns also tells what fewer turns would have delivered, because turns only depen
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from editthinker.benchmarks.course import SOURCE, calls_by
 from editthinker.benchmarks.intervals import Estimate, estimate, rank_correlation
 from editthinker.core.contracts import Editor, Judge, Thinker
 from editthinker.core.episode import Episode
 from editthinker.core.limits import Limits
+from editthinker.core.selection import choose
 from editthinker.core.types import Sample, Score, Trajectory
 from editthinker.darkroom.language.sentences import GROUPS
+from editthinker.runs.folder import RunFolder
 
 SUCCESS = 8.0
 WORSE = 0.5
@@ -40,6 +43,12 @@ class Row:
     stop: str
     instructions: tuple[str, ...]
     seconds: float
+    after: tuple[int, ...] = ()
+    """Turn that would have been delivered after one, two, ... turns; 0: the source."""
+    source: Score | None = None
+    """What the judge says of the source, where one of `after` is the source."""
+    calls: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Calls by role, up to each turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,7 @@ class Report:
 
 
 def _line(name: str, rows: Sequence[Row]) -> dict[str, Any]:
+    number = max(1, len(rows))
     best = [max((score.overall for score in row.judged), default=0.0) for row in rows]
     worse = [bool(row.judged) and row.delivered.overall < row.judged[0].overall - WORSE for row in rows]
     return {
@@ -88,9 +98,9 @@ def _line(name: str, rows: Sequence[Row]) -> dict[str, Any]:
         "overall": estimate([row.delivered.overall for row in rows]),
         "semantic": estimate([row.delivered.semantic for row in rows]),
         "quality": estimate([row.delivered.quality for row in rows]),
-        "editor_calls": sum(row.editor_calls for row in rows) / len(rows),
-        "thinker_calls": sum(row.thinker_calls for row in rows) / len(rows),
-        "worse_than_first": sum(worse) / len(rows),
+        "editor_calls": sum(row.editor_calls for row in rows) / number,
+        "thinker_calls": sum(row.thinker_calls for row in rows) / number,
+        "worse_than_first": sum(worse) / number,
         "oracle": estimate([float(overall >= SUCCESS) for overall in best]),
     }
 
@@ -106,16 +116,26 @@ async def run(
     seed: int = 0,
     concurrency: int = 2,
     finished: Callable[[Row], None] = lambda row: None,
+    folder: RunFolder | None = None,
 ) -> Report:
-    """Play every sample and judge every turn. `finished` is told of each row as it comes."""
+    """Play every sample and judge every turn. `finished` is told of each row as it comes.
+
+    With `folder` images and calls are kept there. Raises `StoreError`.
+    """
     rows: dict[int, Row] = {}
     waiting = iter(enumerate(samples))
 
     async def work() -> None:
         for number, sample in waiting:
-            own = seed + 1000 * number  # no two samples share a seed at any turn
+            own = seed_of(seed, number)
             episode = Episode(sample, editor, thinker, strategy=strategy, limits=limits, seed=own)
-            rows[number] = await _row(await episode.run(), judge)
+            recorder = folder.recorder(sample) if folder else None
+            if recorder:
+                episode.listen(recorder)
+            trajectory = await episode.run()
+            if recorder:
+                await recorder.finished(trajectory)
+            rows[number] = await row_of(trajectory, judge)
             finished(rows[number])
 
     async with asyncio.TaskGroup() as group:
@@ -126,23 +146,34 @@ async def run(
     return Report(strategy, editor.info.name, name, limits.turns, ordered)
 
 
-async def _row(trajectory: Trajectory, judge: Judge) -> Row:
+def seed_of(seed: int, number: int) -> int:
+    """The seed of the first turn of a sample: no two samples share one at any turn."""
+    return seed + 1000 * number
+
+
+async def row_of(trajectory: Trajectory, judge: Judge) -> Row:
+    """Judge every turn of a sample that was played."""
     sample, turns = trajectory.sample, trajectory.turns
     judged = [(await judge.score(sample, turn.image)).score for turn in turns]
-    chosen = trajectory.chosen
-    delivered = judged[chosen - 1] if chosen else (await judge.score(sample, sample.source)).score
+    after = tuple(choose(sample.source, turns[:number]) or SOURCE for number in range(1, len(turns)))
+    after = (*after, trajectory.chosen or SOURCE)
+    source = (await judge.score(sample, sample.source)).score if SOURCE in after else None
+    indices = [turn.index for turn in turns]
     return Row(
         sample=sample,
         judged=tuple(judged),
         thought=tuple(turn.score for turn in turns),
-        delivered=delivered,
-        chosen=chosen,
+        delivered=judged[after[-1] - 1] if after[-1] or source is None else source,
+        chosen=trajectory.chosen,
         editor_calls=trajectory.spend.editor_calls,
         thinker_calls=trajectory.spend.thinker_calls,
         unread=sum(call.outcome == "ReplyError" for call in trajectory.calls),
         stop=trajectory.stop.reason.value,
         instructions=tuple(turn.instruction for turn in turns),
         seconds=trajectory.spend.seconds,
+        after=after,
+        source=source,
+        calls={role: calls_by(trajectory.calls, role, indices) for role in ("editor", "thinker")},
     )
 
 
@@ -161,11 +192,13 @@ def as_json(report: Report) -> dict[str, Any]:
         "turns": report.turns,
         "table": [{key: plain(value) for key, value in line.items()} for line in report.table()],
         "agreement": report.agreement(),
-        "rows": [_row_json(row) for row in report.rows],
+        "rows": [row_json(row) for row in report.rows],
     }
 
 
-def _row_json(row: Row) -> dict[str, Any]:
+def row_json(row: Row) -> dict[str, Any]:
+    """A row as JSON values."""
+
     def score(value: Score | None) -> list[float] | None:
         return None if value is None else [round(value.semantic, 3), round(value.quality, 3)]
 
@@ -178,6 +211,9 @@ def _row_json(row: Row) -> dict[str, Any]:
         "thought": [score(value) for value in row.thought],
         "delivered": score(row.delivered),
         "chosen": row.chosen,
+        "after": list(row.after),
+        "source": score(row.source),
+        "calls": {role: list(calls) for role, calls in row.calls.items()},
         "stop": row.stop,
         "seconds": round(row.seconds, 3),
     }

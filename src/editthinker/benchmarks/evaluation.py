@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -18,19 +19,15 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
+from editthinker.benchmarks.abreast import Abreast
+from editthinker.benchmarks.course import SOURCE, courses_of
 from editthinker.benchmarks.judged import About, Asked, Judged
 from editthinker.benchmarks.layout import find_results
 from editthinker.benchmarks.prompts import Prompts
 from editthinker.benchmarks.showing import Shown, Source, bytes_of
-from editthinker.benchmarks.suite import (
-    Benchmark,
-    Case,
-    JudgeCall,
-    Reply,
-    Unparsed,
-    is_refusal,
-)
+from editthinker.benchmarks.suite import Benchmark, Case, JudgeCall, Reply, Unparsed
 from editthinker.core.calls import FIRST_WAIT, LONGEST_WAIT
+from editthinker.core.declining import is_refusal
 from editthinker.core.errors import EditThinkerError, ImageError, InputError, StoreError
 from editthinker.runs.doors import FEELERS
 from editthinker.runs.folder import RunFolder
@@ -38,6 +35,8 @@ from editthinker.runs.runner import HOPELESS
 
 NO_ACCESS: Final = frozenset({401, 403, 404})
 """HTTP statuses after which the judge will not answer anything else either."""
+AT_A_TIME: Final = 8
+"""Questions, where nobody knows what the judge takes."""
 SPENT: Final = "the limit of cost was reached"
 
 
@@ -66,7 +65,11 @@ class Said(Protocol):
 
 
 class Asker(Protocol):
-    """A judge that answers somebody else's questions, such as `judges.asking.ChatJudge`."""
+    """A judge that answers somebody else's questions, such as `judges.asking.ChatJudge`.
+
+    One that is several (`wire.pooled.PooledAsker`) also has `capacity`, how many questions it takes at
+    present; `ended`, why none can be answered any more; and `turn_away`, for questions still in line.
+    """
 
     async def answer(self, request: JudgeCall, /, *, complaint_of_last: str = "") -> Said:
         """One reply; `complaint_of_last` says why the last could not be read.
@@ -126,16 +129,19 @@ class _Question:
 def of_run(folder: RunFolder, cases: Sequence[Case], *, every_turn: bool) -> Iterator[Edited]:
     """What a run delivered for each case, and with `every_turn` the images of all turns.
 
-    A sample that ended well without a delivered image gave the source back, so that is what is judged. One
-    that failed, was refused, or has not ended has no image.
+    A sample that ended well without a delivered image gave the source back, so that is what is judged, and
+    with `every_turn` also where a smaller limit of turns would have given it back. One that failed, was
+    refused, or has not ended has no image.
     """
     begun = {one.key: one for one in folder.begun()}
+    courses = courses_of(folder) if every_turn else {}
     for case in cases:
         one = begun.get(case.entry.key)
         if one is None or case.problem:
             continue
-        if one.finished and one.chosen is None and one.failure is None:
-            yield Edited(case, case.images[0], 0)
+        given_back = one.finished and one.chosen is None and one.failure is None
+        if given_back or (case.id in courses and SOURCE in courses[case.id].delivered[:-1]):
+            yield Edited(case, case.images[0], SOURCE, given_back)
         wanted = [one.chosen] if one.chosen else []
         index = 1
         while turn := folder.turn(one.number, index):
@@ -151,7 +157,7 @@ def of_results(benchmark: Benchmark, cases: Sequence[Case], place: Path) -> list
 
 
 class Evaluation:
-    """Asks one judge about images, a few questions at a time. Single-use; `ended` may be read at any time."""
+    """Asks one judge about images. Single-use; `ended` may be read at any time."""
 
     def __init__(
         self,
@@ -161,18 +167,23 @@ class Evaluation:
         store: Judged,
         name: str,
         *,
-        at_a_time: int = 8,
+        at_a_time: int | None = None,
         reasks: int = 2,
         retries: int = 6,
         max_cost: float | None = None,
     ) -> None:
-        """`name` is the judge's in the store; `max_cost` (US dollars) is for this start alone."""
+        """`name` is the judge's in the store; `max_cost` (US dollars) is for this start alone.
+
+        `at_a_time`: questions at most; None: as many as the judge takes, or 8 where it does not say.
+        """
         self.ended = Ended()
         self._benchmark, self._prompts, self._judge = benchmark, prompts, judge
         self._store, self._name = store, name
         self._at_a_time, self._reasks, self._retries = at_a_time, reasks, retries
         self._max_cost = max_cost
         self._halt = asyncio.Event()
+        self._crowd = Abreast(self._put, self.room)
+        self._said: dict[str, list[Reply]] = {}
         self._in_a_row = 0
         self._proven = False
         if max_cost is not None and max_cost <= 0:
@@ -182,33 +193,33 @@ class Evaluation:
         """Ask everything that has no answer yet. Raises `StoreError`."""
         planned = await asyncio.to_thread(self._plan, images)
         await asyncio.to_thread(self._store.begin, self._name, about, cases, [one.asked for one in planned])
-        said = await asyncio.to_thread(self._store.replies, self._name)
+        self._said = said = await asyncio.to_thread(self._store.replies, self._name)
         questions = {one.asked.question: one for one in planned}
         self._proven = bool(said)
         todo = [one for key, one in questions.items() if not self._settled(one, said.get(key, ()))]
         self.ended.questions = len(questions)
         self.ended.kept = self.ended.answered = len(questions) - len(todo)
-        waiting = iter(todo)
-
-        async def work() -> None:
-            for question in waiting:
-                if self._halt.is_set():
-                    return
-                await self._put(question, said.get(question.asked.question, ()))
-
-        tasks = [asyncio.create_task(work()) for _ in range(min(self._at_a_time, len(todo)))]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await self._crowd.run(todo)
         return self.ended
 
-    def stop(self, why: str) -> None:
-        """Ask nothing more; questions under way may be answered."""
+    def stop(self, why: str, within: float = math.inf) -> None:
+        """Ask nothing more; questions under way may be answered `within` so many seconds."""
         self.ended.halted = self.ended.halted or why
         self._halt.set()
+        getattr(self._judge, "turn_away", lambda: None)()
+        self._crowd.stop(within)
+
+    @property
+    def under_way(self) -> int:
+        """Questions that are being asked."""
+        return self._crowd.under_way
+
+    def room(self) -> int:
+        """Questions that may be under way; before the first answer no more than a wrong key may cost."""
+        takes: int | None = getattr(self._judge, "capacity", None)
+        most = self._at_a_time or (AT_A_TIME if takes is None else takes)
+        room = most if takes is None else min(most, takes)
+        return max(1, room if self._proven else min(room, FEELERS - self._in_a_row))
 
     def _plan(self, images: Sequence[Edited]) -> list[_Question]:
         planned = []
@@ -242,9 +253,9 @@ class Evaluation:
         read = self._benchmark.parse(question.call.kind, reply.text, "strict")
         return read.reason if isinstance(read, Unparsed) and not is_refusal(reply.text) else ""
 
-    async def _put(self, question: _Question, before: Sequence[Reply]) -> None:
+    async def _put(self, question: _Question) -> None:
         """Ask until there is an answer that can be read, the judge declines, or it was asked often enough."""
-        replies, ended = list(before), self.ended
+        replies, ended = list(self._said.get(question.asked.question, ())), self.ended
         try:
             while not self._settled(question, replies):
                 if self._halt.is_set():
@@ -278,14 +289,22 @@ class Evaluation:
             self.stop(SPENT)
 
     def _fail(self, question: _Question, error: EditThinkerError) -> None:
-        self.ended.failed[question.words] = str(error)
         self.ended.cost += error.cost
+        if self._halt.is_set():  # it was given up, and is asked at the next start
+            return
+        self.ended.failed[question.words] = str(error)
         self._in_a_row += 1
-        if error.status in NO_ACCESS or self._in_a_row >= (HOPELESS if self._proven else FEELERS):
+        hopeless = self._in_a_row >= (HOPELESS if self._proven else FEELERS)
+        if over := getattr(self._judge, "ended", ""):
+            self.stop(over)
+        elif hopeless or error.status in NO_ACCESS:
             self.stop(str(error))
 
     async def _answer(self, call: JudgeCall, complaint: str) -> Said:
-        """The reply; what failed in passing is repeated, later and later, or when the judge says."""
+        """The reply; what failed in passing is repeated, later and later, or when the judge says.
+
+        So is what one of several judges has no access to, as long as another is left.
+        """
         for repeated in range(self._retries + 1):
             try:
                 return await self._judge.answer(call, complaint_of_last=complaint)
@@ -293,8 +312,10 @@ class Evaluation:
                 wait = min(FIRST_WAIT * 2**repeated, LONGEST_WAIT) * random.uniform(0.5, 1.0)
                 wait = wait if error.retry_after is None else max(0.0, error.retry_after)
                 last = repeated == self._retries or wait > LONGEST_WAIT
-                if not error.transient or last or self._halt.is_set():
+                elsewhere = error.status in NO_ACCESS and getattr(self._judge, "ended", None) == ""
+                if not (error.transient or elsewhere) or last or self._halt.is_set():
                     raise
+                wait = 0.0 if elsewhere else wait
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._halt.wait(), wait)
         raise AssertionError("unreachable: the last attempt returns or raises")

@@ -46,6 +46,9 @@ PROMPTS: Final = (
     "singleturn/judge_prompt.json",
     "Benchmark/singleturn/judge_prompt.json",
 )
+JUDGES: Final = "gpt-4o or gpt-4.1"
+"""The code asks the first; the authors' table was judged by the second, EditThinker's by the first."""
+SOURCE: Final = "PKU-YuanGroup/ImgEdit 547185d"
 _PLACE: Final = "<edit_prompt>"
 _MARKS: Final = 3
 _LOWEST, _HIGHEST = 1, 5
@@ -137,9 +140,8 @@ class ImgEdit:
         path = judge_prompts.located(checkout, *PROMPTS)
         texts = judge_prompts.chosen(judge_prompts.from_json(path), TYPES, path)
         probes = {name: _filled(texts[name], words) for name, (words, _) in PROBES.items()}
-        return judge_prompts.compared(
-            texts, path, {name: known for name, (_, known) in PROBES.items()}, probes
-        )
+        known = {name: sha256 for name, (_, sha256) in PROBES.items()}
+        return judge_prompts.compared(texts, path, known, SOURCE, probes)
 
     def where(self, case: Case) -> Place:
         """`{key}.png` in the official folder, `gen_image/{key}.png` in EditThinker's."""
@@ -149,7 +151,7 @@ class ImgEdit:
         """One: the filled prompt, the source, the edited image, each as the bytes it has."""
         images = (Shown(image, media_type="image/png") for image in (case.images[0], edited))
         text = _filled(prompts.texts[case.category], case.instruction)
-        return (JudgeCall(case.id, "marks", (text, *images), model="gpt-4o"),)
+        return (JudgeCall(case.id, "marks", (text, *images), model=JUDGES),)
 
     def parse(self, kind: str, text: str, rules: Rules) -> Scores | Unparsed:
         """The marks of one reply: every line "words: digits". Strict wants exactly three, each of 1-5."""
@@ -162,7 +164,7 @@ class ImgEdit:
             return Unparsed("no line reads 'name: number'")
         try:
             values = [int(mark) for mark in marks]
-            _mean(values)
+            mean_of(values)
         except (ValueError, OverflowError) as error:  # superscripts are digits too; so are 5,000 nines
             return Unparsed("a line has no proper number", f"step 1 stops with {type(error).__name__}")
         if rules == "strict":
@@ -180,7 +182,11 @@ class ImgEdit:
         layout: list[tuple[str, Over]] = [("all", "categories"), ("samples", "samples")]
         layout += [(name, "samples") for name in present]
         exact = _exact(scored, present)
-        words = [f"{count} samples: {words}" for words, count in flags.items()]
+        words = [
+            "the authors' code asks gpt-4o, their published table was judged by GPT-4.1,"
+            " EditThinker's by gpt-4o-2024-11-20",
+            *(f"{count} samples: {words}" for words, count in flags.items()),
+        ]
         textless = sum(one.state in ("missing", "unanswered") for one in scored)
         if textless and rules == "official":
             words.append(f"{textless} samples: no reply; the official step 1 stops with an AttributeError")
@@ -207,11 +213,11 @@ class ImgEdit:
             if isinstance(reading, Unparsed) and reading.flag and rules != "strict":
                 words = f"the official code does not survive a reply: {reading.flag}"
                 flags[words] = flags.get(words, 0) + 1
-        values = {"score": _mean(read.values)} if read else {}
+        values = {"score": mean_of(read.values)} if read else {}
         if read is None and rules == "strict":
             lenient = self.parse("marks", texts[0], "official") if texts else None
             # a reply that breaks the form gains nothing by it: 0 0 0 stays below the lowest mark
-            bound = _mean(lenient.values) if isinstance(lenient, Scores) else self.lowest
+            bound = mean_of(lenient.values) if isinstance(lenient, Scores) else self.lowest
             values = {"score": min(self.lowest, bound)}
         state = state_of(answers, case.id, {"marks": read is not None})
         lines = ("all", "samples", case.category) if case.category in TYPES else ()
@@ -236,7 +242,7 @@ def _filled(template: str, instruction: str) -> str:
     return template.replace(_PLACE, instruction)
 
 
-def _mean(marks: Sequence[float]) -> float:
+def mean_of(marks: Sequence[float]) -> float:
     """As step 1 writes it."""
     return round(sum(marks) / len(marks), 2)
 

@@ -77,6 +77,9 @@ class About:
     prompts: str = ""
     """sha256 of the prompts."""
     differences: tuple[str, ...] = ()
+    unverified: tuple[str, ...] = ()
+    source: str = ""
+    """Whose prompts they were compared with."""
     every_turn: bool = False
     """Whether all images of a sample were judged, not only what was delivered."""
 
@@ -180,7 +183,8 @@ class Judged:
         """What was noted of an evaluation."""
         rows = self._rows("SELECT about FROM evaluations WHERE judge = ?", judge)
         told = json.loads(rows[0][0])
-        return About(**{**told, "differences": tuple(told["differences"])})
+        lists = ("differences", "unverified")
+        return About(**{**told, **{name: tuple(told.get(name, ())) for name in lists}})
 
     def cases(self, judge: str) -> list[Case]:
         """The cases of an evaluation, without their images."""

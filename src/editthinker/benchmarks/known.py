@@ -12,6 +12,7 @@ from editthinker.core.errors import UnknownName
 
 SUITES: Final = {
     "imgedit": "ImgEdit",
+    "uge": "Uge",
     "gedit": "GEdit",
     "rise": "Rise",
     "kris": "Kris",

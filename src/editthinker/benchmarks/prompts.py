@@ -1,8 +1,9 @@
 """Judge prompts, read at run time from where their authors put them, and compared with what they should be.
 
 In: a checkout or data folder, and sha256 sums known for one commit. Out: `Prompts`: the texts, where they
-came from, and every difference. Python files are parsed, never imported or executed. Nobody's prompts are
-kept here; without a checkout a benchmark asks in our own words (`OURS`), and its table is not comparable.
+came from, every difference, and what could not be compared. Python files are parsed, never imported or
+executed. Nobody's prompts are kept here; without a checkout a benchmark asks in our own words (`OURS`), and
+its table is not comparable.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from editthinker.benchmarks.reading import found_in, json_of, text_of
 from editthinker.benchmarks.table import Table
@@ -29,12 +30,18 @@ class Prompts:
     origin: str
     """The file they were read from; empty for our own."""
     differences: tuple[str, ...] = ()
-    """Names whose text is not that of the known commit, and what could not be checked; one clause each."""
+    """Names whose text is not the known one; one clause each."""
+    unverified: tuple[str, ...] = ()
+    """What could not be compared, because nothing is known of it; one clause each."""
+    source: str = ""
+    """Whose texts they were compared with: repository and commit."""
 
     @property
-    def official(self) -> bool:
-        """Whether they are the authors', word for word."""
-        return bool(self.origin) and not self.differences
+    def state(self) -> Literal["verified", "not verified", "different", "ours"]:
+        """How far they are the authors': word for word, by where they were read only, or not."""
+        if not self.origin:
+            return "ours"
+        return "different" if self.differences else "not verified" if self.unverified else "verified"
 
     @property
     def sha256(self) -> str:
@@ -54,13 +61,15 @@ def sha256_of(text: str) -> str:
 
 def stamped(table: Table, prompts: Prompts) -> Table:
     """The table, saying which prompts its replies answer."""
-    if prompts.official:
-        return table
-    if not prompts.origin:
+    state = prompts.state
+    if state == "ours":
         words: tuple[str, ...] = ("judged with our own prompts: not comparable with published figures",)
     else:
         words = tuple(f"judge prompts: {difference}" for difference in prompts.differences)
-    return replace(table, comparable=False, flags=(*words, *table.flags))
+        words += tuple(f"judge prompts not verified: {unknown}" for unknown in prompts.unverified)
+        words += (f"judge prompts: as in {prompts.source}",) * (state == "verified")
+    comparable = table.comparable and state in ("verified", "not verified")
+    return replace(table, comparable=comparable, flags=(*words, *table.flags))
 
 
 def from_json(path: Path) -> dict[str, str]:
@@ -112,16 +121,29 @@ def _constant(node: ast.expr, known: Mapping[str, str]) -> str | None:
 
 
 def compared(
-    texts: Mapping[str, str], origin: Path, known: Mapping[str, str], probes: Mapping[str, Any] | None = None
+    texts: Mapping[str, str],
+    origin: Path,
+    known: Mapping[str, str],
+    source: str,
+    probes: Mapping[str, Any] | None = None,
 ) -> Prompts:
-    """The prompts of a file held against `known` (name -> sha256); with `probes`, of name -> text to hash."""
-    differences = []
+    """The prompts of a file held against `known` (name -> sha256) of `source`.
+
+    With `probes` (name -> text) it is their sums that are compared.
+    """
+    differences, unknown = [], []
     for name, text in texts.items():
         if name not in known:
-            differences.append(f"{name!r} cannot be checked: no sha256 is known for it")
+            unknown.append(f"no sha256 is known for {name!r}")
         elif sha256_of((probes or texts).get(name, text)) != known[name]:
-            differences.append(f"{name!r} differs from the known commit")
-    return Prompts(dict(texts), str(origin), tuple(differences))
+            differences.append(f"{name!r} differs from {source}")
+    return Prompts(dict(texts), str(origin), tuple(differences), tuple(unknown), source)
+
+
+def unverified(texts: Mapping[str, str], origin: Path, whose: str) -> Prompts:
+    """Prompts of a file of which no version is known."""
+    words = f"read from {shown(str(origin))}; no sha256 is known for the prompts of {whose}"
+    return Prompts(dict(texts), str(origin), unverified=(words,))
 
 
 def chosen(texts: Mapping[str, str], names: Iterable[str], origin: Path) -> dict[str, str]:

@@ -15,6 +15,7 @@ from editthinker.core.files import cause, open_regular, shown
 
 MOST_BYTES = 64 * 2**20
 """Of a file of records or prompts; the largest known has less than 1 MiB."""
+_LISTED = 8
 
 
 def text_of(path: Path) -> str:
@@ -57,9 +58,20 @@ def found_in(data: Path, places: Sequence[str], what: str) -> Path:
     for place in places:
         if (path := data / place).is_file():
             return path
-    listed = sorted(path.name for path in data.iterdir())[:8] if data.is_dir() else []
-    inside = f"it holds {', '.join(map(shown, listed))}" if listed else "it is empty"
-    raise InputError(f"{shown(str(data))} is not {what}: expected {' or '.join(places)} in it; {inside}")
+    expected = " or ".join(places)
+    raise InputError(f"{shown(str(data))} is not {what}: expected {expected} in it; {inside(data)}")
+
+
+def inside(data: Path) -> str:
+    """What lies in a wrong folder, as a clause; the first few names."""
+    if not data.is_dir():
+        return "it is no folder"
+    try:
+        names = sorted(path.name for path in data.iterdir())
+    except OSError as error:
+        return f"it cannot be looked into: {cause(error)}"
+    more = f" and {len(names) - _LISTED} more" * (len(names) > _LISTED)
+    return f"it holds {', '.join(shown(name) for name in names[:_LISTED])}{more}" if names else "it is empty"
 
 
 def image_in(roots: Iterable[Path], name: Any) -> tuple[Path, str]:

@@ -7,11 +7,12 @@ says what makes it uncomparable with published figures.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from editthinker.benchmarks.course import SOURCE, Course, Point, courses_of
 from editthinker.benchmarks.judged import About, Asked, Judged
 from editthinker.benchmarks.known import benchmark_named
 from editthinker.benchmarks.prompts import Prompts, stamped
@@ -33,25 +34,29 @@ class Scoring:
     replies: Mapping[str, list[Reply]]
     calls: Mapping[str, int]
     """Made over the whole run, by role, as far as known."""
+    courses: Mapping[str, Course]
+    """Case to how its turns went; empty if not every turn was judged."""
 
     @classmethod
     def of(cls, place: Path, judge: str = "") -> Scoring:
         """The evaluation in a run folder; without `judge`, the latest. Raises `InputError`, `StoreError`."""
-        with RunFolder.open(place) as folder:
-            calls = {role: number for role, (number, _) in folder.spent().items()}
-        with Judged(place, write=False) as store:
+        with RunFolder.open(place) as folder, Judged(place, write=False) as store:
             known = store.judges()
             if not known or (judge and judge not in known):
                 told = ", ".join(known) or "nobody"
                 raise InputError(f"{shown(str(place))} was not judged by {judge or 'anybody'}, but by {told}")
             judge = judge or known[-1]
+            about = store.about(judge)
+            calls = {role: number for role, (number, _) in folder.spent().items()}
+            courses = courses_of(folder) if about.every_turn else {}
             return cls(
                 judge,
-                store.about(judge),
+                about,
                 store.cases(judge),
                 store.asked(judge),
                 store.replies(judge),
                 calls | {"judge": store.spent(judge)[0]},
+                courses,
             )
 
     def table(self, rules: Rules) -> Table:
@@ -61,7 +66,10 @@ class Scoring:
         return replace(table, per_sample={role: calls / number for role, calls in self.calls.items()})
 
     def turns(self, rules: Rules) -> list[Table]:
-        """Of every turn, counting samples that stopped before it with their last; empty if not judged."""
+        """Of the images of every turn, whether they would be delivered or not; empty if not judged.
+
+        A sample that stopped earlier counts with its last.
+        """
         if not self.about.every_turn:
             return []
         last = max((one.turn for one in self.asked), default=0)
@@ -76,13 +84,67 @@ class Scoring:
             )
         return tables
 
+    def points(self, rules: Rules) -> list[Point]:
+        """What would have been delivered after each number of turns, and its price; empty if not judged."""
+        number = max(1, len(self.cases))
+        known = [self.courses[case.id] for case in self.cases if case.id in self.courses]
+        last = max((len(course.delivered) for course in known), default=0)
+        points = []
+        for turns in range(1, last + 1):
+            asked, unjudged = self._after(turns)
+            table = self._table(asked, rules)
+            if unjudged:
+                words = f"{unjudged} samples: the source, given back, was not judged; the last image counts"
+                table = replace(table, flags=(words, *table.flags))
+            if any(course.compared and turns < len(course.delivered) for course in known):
+                words = "the run compares images to choose among turns; here scores choose"
+                table = replace(table, flags=(words, *table.flags))
+            calls = [self._calls(place, turns, known) / number for place in (0, 1)]
+            points.append(Point(turns, table, *calls))
+        return points
+
+    def _after(self, turns: int) -> tuple[list[Asked], int]:
+        """What was asked of the images delivered after so many turns, and how many had to be replaced."""
+        images: dict[str, dict[int, list[Asked]]] = {}
+        for one in self.asked:
+            images.setdefault(one.case, {}).setdefault(one.turn, []).append(one)
+        found, replaced = [], 0
+        for case, judged in images.items():
+            course = self.courses.get(case)
+            if course is None or turns >= len(course.delivered):
+                found += [one for asked in judged.values() for one in asked if one.delivered]
+                continue
+            index = course.after(turns)
+            if index == SOURCE and SOURCE not in judged:  # judged before the source was asked about too
+                replaced += 1
+                index = max((turn for turn in judged if turn <= turns), default=SOURCE)
+            found += judged.get(index, [])
+        return found, replaced
+
+    def _calls(self, place: int, turns: int, courses: Sequence[Course]) -> int:
+        """Calls of the editor (0) or the thinker (1) by then; what samples without a turn cost counts too."""
+        later = sum(one.calls(len(one.delivered))[place] - one.calls(turns)[place] for one in courses)
+        return self.calls.get(("editor", "thinker")[place], 0) - later
+
     def _table(self, asked: list[Asked], rules: Rules) -> Table:
+        """The table of these images; the same ones, such as those of the last turn, are counted once."""
+        which = rules, frozenset((one.case, one.turn) for one in asked)
+        if which not in self._known:
+            self._known[which] = self._counted(asked, rules)
+        return self._known[which]
+
+    @cached_property
+    def _known(self) -> dict[tuple[Rules, frozenset[tuple[str, int]]], Table]:
+        return {}
+
+    def _counted(self, asked: list[Asked], rules: Rules) -> Table:
         about = self.about
         answers: dict[str, dict[str, list[Reply]]] = {}
         for one in asked:
             answers.setdefault(one.case, {})[one.kind] = self.replies.get(one.question, [])
         table = self._benchmark.aggregate(self.cases, answers, rules)
-        table = stamped(table, Prompts({}, about.origin, about.differences))
+        prompts = Prompts({}, about.origin, about.differences, about.unverified, about.source)
+        table = stamped(table, prompts)
         flags = [*self._unpublished(asked, answers)]
         if about.cases > len(self.cases):
             flags.append(f"only the first {len(self.cases)} of {about.cases} samples")
@@ -112,5 +174,7 @@ class Scoring:
 
 
 def is_model(answered: str, published: str) -> bool:
-    """Whether an id names the published judge: the same, or a dated version of it ("gpt-4o-2024-11-20")."""
-    return re.fullmatch(re.escape(published) + r"(-\d{4}-\d\d-\d\d)?", answered) is not None
+    """Whether an id names a published judge ("a or b"), or a dated version of it ("gpt-4o-2024-11-20")."""
+    return any(
+        re.fullmatch(re.escape(one) + r"(-\d{4}-\d\d-\d\d)?", answered) for one in published.split(" or ")
+    )

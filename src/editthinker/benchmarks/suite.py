@@ -12,7 +12,6 @@ every benchmark makes three tables:
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from typing import Any, Literal, Protocol
 from editthinker.benchmarks.prompts import Prompts
 from editthinker.benchmarks.showing import Shown, Source
 from editthinker.benchmarks.table import Rules, State, Table
+from editthinker.core.declining import is_refusal
 from editthinker.runs.samples import Entry, safe
 
 
@@ -73,7 +73,8 @@ class JudgeCall:
     parts: tuple[str | Shown, ...]
     """Texts and images in order."""
     model: str
-    """The judge that the published figures name; another one makes figures that are not comparable."""
+    """The judge that the published figures name, or several: "a or b"; another one's figures are not
+    comparable."""
     temperature: float | None = None
     """None leaves it to the server."""
     max_tokens: int | None = None
@@ -171,18 +172,6 @@ def state_of(answers: Answers, case: str, readable: Mapping[str, bool]) -> State
     if any(reply.outcome == "refused" or is_refusal(reply.text) for reply in replies):
         return "refused"
     return "unparsed" if any(reply.outcome == "answered" for reply in replies) else "unanswered"
-
-
-_REFUSAL = re.compile(
-    r"\W*(i['’]?m (very )?sorry|i am sorry|sorry|unfortunately)?\W*(but )?"
-    r"(i|we) (can(no|['’])?t|am unable|am not able|won['’]?t|must decline)",
-    re.IGNORECASE,
-)
-
-
-def is_refusal(text: str) -> bool:
-    """Whether a reply that could not be read declines to judge; it decides nothing but what is counted."""
-    return _REFUSAL.match(text) is not None
 
 
 def judges_of(answers: Answers) -> str:

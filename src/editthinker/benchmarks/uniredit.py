@@ -73,7 +73,7 @@ class UniREdit:
             return judge_prompts.ours(OURS)
         path = judge_prompts.located(checkout, "eval/utils.py", "utils.py")
         texts = judge_prompts.chosen(judge_prompts.from_python(path), TEMPLATES, path)
-        return Prompts(texts, str(path), ("no sha256 is known for the prompts of UniREditBench",))
+        return judge_prompts.unverified(texts, path, "UniREditBench")
 
     def where(self, case: Case) -> Place:
         """`{name}/{idx}.png`."""

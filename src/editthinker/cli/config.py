@@ -41,6 +41,11 @@ STARTER = """\
 # use = "openai:gpt-image-2.5-flare"
 # key = "env:OPENAI_API_KEY"        # or file:PATH, or keyring:SERVICE/USER; never the key itself
 
+# [bench.imgedit]                   # then `editthinker bench imgedit` alone is enough
+# data = "~/data/ImgEdit/Benchmark"
+# prompts = "~/code/ImgEdit"        # a checkout of the authors' code
+# judge = "chat:gpt-4o"             # or several addresses of one judge: ["...", "..."]
+
 # [prices]                          # US dollars, in place of the table that comes with the program
 # "gpt-image-2.5-flare" = 0.05      # one edited image
 # "some-chat-model" = { price_in = 1.0, price_out = 4.0 }  # per million tokens
@@ -134,6 +139,7 @@ def _document(root: Any, config: Config) -> dict[str, Any]:
         "values": _values(root, config),
         "models": models,
         "prices": {model: dict(price) for model, price in config.prices.items()},
+        "bench": _bench(config),
     }
 
 
@@ -165,6 +171,23 @@ def _values(root: Any, config: Config) -> dict[str, dict[str, Any]]:
     return told
 
 
+def _bench(config: Config) -> dict[str, dict[str, Any]]:
+    """What is said of each benchmark. Raises `UnknownName` for one that does not exist."""
+    from editthinker.cli.bench.configured import known
+    from editthinker.core import names
+
+    return {
+        suite: {
+            key: {
+                "value": [names.recorded(one) for one in value] if isinstance(value, list) else value,
+                "origin": str(file),
+            }
+            for key, (value, file) in said.items()
+        }
+        for suite, said in known(config).items()
+    }
+
+
 def _lines(told: dict[str, Any]) -> list[str]:
     """The document for a person."""
     lines = [f"{kind + ' file:':14}{_found(path, told['found'])}" for kind, path in told["files"].items()]
@@ -175,6 +198,11 @@ def _lines(told: dict[str, Any]) -> list[str]:
     if told["models"]:
         lines.append("")
         lines += [f"{row['role']} {row['name']} = {row['means']}  {row['origin']}" for row in told["models"]]
+    for suite, said in told["bench"].items():
+        lines.append("")
+        lines += [
+            f"bench {suite} {key} = {_shown(row['value'])}  {row['origin']}" for key, row in said.items()
+        ]
     lines += [f"price of {model}: {price}" for model, price in told["prices"].items()]
     return lines
 

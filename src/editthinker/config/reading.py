@@ -55,6 +55,8 @@ class Config:
     models: Mapping[tuple[Role, str], Named] = field(default_factory=dict)
     prices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Model id to settings of its adapter: `price`, or `price_in` and `price_out`; US dollars."""
+    bench: Mapping[str, Mapping[str, tuple[Any, Path]]] = field(default_factory=dict)
+    """Benchmark to `data`, `prompts`, `run` (paths that hold anywhere) and `judge` (a list)."""
 
     def over(self, other: Config) -> Config:
         """Its tables on top of another's; a model or a preset is replaced whole, never mixed."""
@@ -64,6 +66,10 @@ class Config:
             {**other.presets, **self.presets},
             {**other.models, **self.models},
             {**other.prices, **self.prices},
+            {
+                name: {**other.bench.get(name, {}), **self.bench.get(name, {})}
+                for name in (*self.bench, *other.bench)
+            },
         )
 
 
@@ -123,7 +129,8 @@ def checked(path: Path, content: bytes) -> tuple[Config, str]:
     }
     models = {(named.role, named.name): named for named in _models(label, body, path)}
     prices = {model: _price(label, model, price) for model, price in body.prices.items()}
-    return Config((path,), defaults, presets, models, prices), _definition(body)
+    bench = {name: _bench(f"{label}, [bench.{name}]", given, path) for name, given in body.bench.items()}
+    return Config((path,), defaults, presets, models, prices, bench), _definition(body)
 
 
 def _read(path: Path, *, trusting: bool = True) -> Config:
@@ -142,7 +149,7 @@ def _definition(body: Content) -> str:
     for table in ("editors", "thinkers", "judges", "prices"):
         if rows := getattr(body, table):
             return f"[{table}.{next(iter(rows))}]"
-    for choices in (body.defaults, *body.presets.values()):
+    for choices in (body.defaults, *body.presets.values(), *body.bench.values()):
         for key in MODEL_DEFAULTS:
             given = choices.get(key) or []
             for name in [given] if isinstance(given, str) else given:
@@ -159,6 +166,20 @@ def _defaults(
             _check_keys(f"{label}, {key}", name)
     settings = kind.read(label, given)
     return {key: (value, path) for key, value in settings.model_dump(exclude_none=True).items()}
+
+
+def _bench(label: str, given: Mapping[str, Any], path: Path) -> dict[str, tuple[Any, Path]]:
+    from editthinker.config.tables import Bench
+
+    said = Bench.read(label, given).model_dump(exclude_none=True)
+    if isinstance(said.get("judge"), str):
+        said["judge"] = [said["judge"]]
+    for name in said.get("judge", ()):
+        _check_keys(f"{label}, judge", name)
+    for key in {"data", "prompts", "run"} & said.keys():
+        if (key, said[key]) != ("prompts", "ours"):
+            said[key] = os.path.join(path.parent, os.path.expanduser(said[key]))  # noqa: PTH111, PTH118 - never raises
+    return {key: (value, path) for key, value in said.items()}
 
 
 def _models(label: str, body: Content, path: Path) -> Iterator[Named]:

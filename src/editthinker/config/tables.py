@@ -47,6 +47,15 @@ class Defaults(Preset):
     preset: str | None = Field(None, description="a table of [presets] to start from")
 
 
+class Bench(Strict):
+    """Where a benchmark lies and who judges it; folders are relative to the file that names them."""
+
+    data: str | None = Field(None, description="the benchmark's data")
+    prompts: str | None = Field(None, description="checkout with the judge prompts, or 'ours'")
+    judge: str | list[str] | None = Field(None, description="who marks the images; several share the work")
+    run: str | None = Field(None, description="folder of the run")
+
+
 class Price(Strict):
     """What a model costs, in the words of the settings of its adapter."""
 
@@ -64,3 +73,4 @@ class Content(Strict):
     thinkers: dict[str, dict[str, Any]] = Field(default_factory=dict)
     judges: dict[str, dict[str, Any]] = Field(default_factory=dict)
     prices: dict[str, Any] = Field(default_factory=dict)
+    bench: dict[str, dict[str, Any]] = Field(default_factory=dict)

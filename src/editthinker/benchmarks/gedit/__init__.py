@@ -46,7 +46,9 @@ KNOWN: Final = {
     "_prompts_0shot_tie_rule_SC": "5b9aa479977bc3175329e9ee14d75b55773080e87e3e2181721985be30db6cc6",
     "_prompts_0shot_rule_PQ": "cd929b5619a3ad9311e3054b80afca75f8ee407be89345c324be0b0ca8b5c96b",
 }
-"""sha256 of the four constants that make both prompts, as EvolvingLMMs-Lab/lmms-eval 2bb5e98 has them."""
+"""sha256 of the four constants that make both prompts."""
+SOURCE: Final = "EvolvingLMMs-Lab/lmms-eval 2bb5e98 (Step1X-Edit's own file was not at hand)"
+"""Whose copy the sums are of."""
 
 _ASKED_AGAIN: Final = "read from a later reply; the official code asks both questions again, word for word"
 _FORM: Final = '\nAnswer with nothing but JSON: {"score": [first, second], "reasoning": "a few words"}'
@@ -81,7 +83,7 @@ class GEdit:
         constants = judge_prompts.chosen(judge_prompts.from_python(path), KNOWN, path)
         context, edit_rule, sc, pq = (constants[name] for name in KNOWN)
         texts = {"SC": "\n".join((context, edit_rule, sc)), "PQ": "\n".join((context, pq))}
-        return replace(judge_prompts.compared(constants, path, KNOWN), texts=texts)
+        return replace(judge_prompts.compared(constants, path, KNOWN, SOURCE), texts=texts)
 
     def where(self, case: Case) -> Place:
         """Below the folder of one model: `fullset/{task}/{language}/{key}.png`, the source beside it."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from editthinker.benchmarks.reading import image_in, json_of, text_of
+from editthinker.benchmarks.reading import image_in, inside, json_of, text_of
 from editthinker.benchmarks.records import plain
 from editthinker.benchmarks.showing import Source
 from editthinker.benchmarks.suite import Case
@@ -90,7 +90,7 @@ def _rows(data: Path) -> Iterator[tuple[Row, Source, str]]:
         return
     path = next((data / name for name in RECORDS if (data / name).is_file()), data)
     if not path.is_file():
-        raise InputError(f"{shown(str(data))} is not GEdit-Bench: expected {_EXPECTED}")
+        raise InputError(f"{shown(str(data))} is not GEdit-Bench: expected {_EXPECTED}; {inside(data)}")
     for row in _exported(path):
         image, problem = image_in([path.parent, path.parent / "images"], row.get("input_image"))
         yield row, image, problem

@@ -21,7 +21,7 @@ from editthinker.benchmarks.kris import figures, scoring
 from editthinker.benchmarks.kris import prompts as kris_prompts
 from editthinker.benchmarks.kris.scoring import COUNTS, INSTRUCTION, MULTI, QUALITY, TEMPORAL, VIEWPOINT
 from editthinker.benchmarks.prompts import Prompts
-from editthinker.benchmarks.reading import image_in, json_of
+from editthinker.benchmarks.reading import image_in, inside, json_of
 from editthinker.benchmarks.records import filled, plain
 from editthinker.benchmarks.showing import Shown, Source
 from editthinker.benchmarks.suite import Answers, Case, JudgeCall, Place, Scores, Unparsed
@@ -183,8 +183,9 @@ def _root(data: Path) -> Path:
     for folder in (data, data / "KRIS_Bench"):
         if any((folder / category / "annotation.json").is_file() for category in COUNTS):
             return folder
-    found = ", ".join(sorted(path.name for path in data.iterdir())[:8]) if data.is_dir() else ""
+    if not data.exists():
+        raise InputError(f"there is no data folder {shown(str(data))}")
     raise InputError(
         f"{shown(str(data))} is not KRIS-Bench's data: expected folders like chemistry/annotation.json in it"
-        f" or in its folder KRIS_Bench; found {shown(found) if found else 'nothing'}"
+        f" or in its folder KRIS_Bench; {inside(data)}"
     )

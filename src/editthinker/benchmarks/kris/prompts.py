@@ -57,7 +57,7 @@ def official(checkout: Path) -> Prompts:
     """The authors' templates. Raises `InputError`."""
     path = judge_prompts.located(checkout, *FILES)
     texts = judge_prompts.chosen(judge_prompts.from_python(path), NAMES, path)
-    return Prompts(texts, str(path), ("no sha256 is known for the prompts of KRIS-Bench",))
+    return judge_prompts.unverified(texts, path, "KRIS-Bench")
 
 
 def _form(*names: str) -> str:

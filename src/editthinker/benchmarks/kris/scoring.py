@@ -218,7 +218,7 @@ def marks_of(kind: str, reply: str, rules: str) -> dict[str, int | None]:
 
 def _strict(reply: str, criterion: str) -> int | None:
     """The whole number 1..5 of the asked field, which must stand once or always with the same value."""
-    stated = rf"{criterion}[_ ]score[\"'*_`]*\s*[:：=]\s*[\"'*_`]*(?P<value>-?\d[\d.,/]*|[^\s,}}]*)"
+    stated = rf"{criterion}[_ ]score[\"'*_`]*\s*[:：=]\s*[\"'*_`]*(?P<value>-?\d[\w.,/+-]*|[^\s,}}]*)"
     values = {match["value"].rstrip(".,") for match in re.finditer(stated, reply, re.IGNORECASE)}
     if len(values) != 1:
         return None

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from editthinker.benchmarks import prompts as texts
 from editthinker.benchmarks.prompts import Prompts
-from editthinker.benchmarks.reading import image_in, json_of
+from editthinker.benchmarks.reading import image_in, inside, json_of
 from editthinker.benchmarks.records import checked, given, no_duplicates, plain
 from editthinker.benchmarks.rise import figures, scoring
 from editthinker.benchmarks.rise import prompts as rise_prompts
@@ -188,8 +188,9 @@ def _data_file(data: Path) -> Path:
     others = [path for folder in folders for path in sorted(folder.glob("data*.json"))]
     if len(others) == 1:
         return others[0]
-    found = ", ".join(sorted(path.name for folder in folders[:1] for path in folder.iterdir())[:8])
+    if not data.exists():
+        raise InputError(f"there is no data folder {shown(str(data))}")
     raise InputError(
         f"{shown(str(data))} is not RISEBench's data: expected {' or '.join(FILES)} in it or in its folder"
-        f" data; found {shown(found) if found else 'nothing'}"
+        f" data; {inside(data)}"
     )

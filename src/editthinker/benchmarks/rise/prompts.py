@@ -6,6 +6,7 @@ In: the `utils.py` of a checkout. Out: `Prompts` by the names of the authors' te
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from editthinker.benchmarks.records import filled
 UNCHECKED: Final = "prompt_logical_img"
 """Its text at the known commit was never sent: the 360 records lead around it, see `rise.plan`."""
 
+SOURCE: Final = "PhoenixZ810/RISEBench 5f22651"
 AS_THEY_ARE: Final = frozenset({"prompt_generation", "prompt_spatial_qual", "prompt_logical_img_wo_q"})
 """Templates that nothing is put into."""
 
@@ -97,8 +99,8 @@ def official(path: Path) -> Prompts:
         for name, (instruct, reference, _) in PROBES.items()
     }
     known = {name: sha256 for name, (*_, sha256) in PROBES.items()}
-    checked = judge_prompts.compared({name: texts[name] for name in PROBES}, path, known, probes)
-    return Prompts(texts, checked.origin, checked.differences)
+    checked = judge_prompts.compared({name: texts[name] for name in PROBES}, path, known, SOURCE, probes)
+    return replace(checked, texts=texts)
 
 
 def text(texts: Mapping[str, str], name: str, values: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from editthinker.benchmarks.darkroom import Report
     from editthinker.benchmarks.intervals import Estimate
     from editthinker.core.types import Sample
+    from editthinker.runs.folder import RunFolder
 
 Cases = Annotated[int, typer.Option("--n", min=1, help="How many cases.")]
 Photos = Annotated[
@@ -23,6 +25,12 @@ Photos = Annotated[
 JsonFile = Annotated[
     Path | None,
     typer.Option("--json", metavar="FILE", help="Write every figure to this file.", show_default=False),
+]
+KeptIn = Annotated[
+    Path | None,
+    typer.Option(
+        "--run", metavar="DIR", help="Keep images and figures in this new folder.", show_default=False
+    ),
 ]
 
 
@@ -35,42 +43,65 @@ def darkroom(
     thinker: options.ThinkerName = "darkroom",
     turns: options.Turns = 3,
     json: JsonFile = None,
+    run: KeptIn = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Success rate (overall of 8 or more), scores and calls on held-out photographs, with 95 % intervals.
 
-    The judge is exact: every case is made from a known target.
+    The judge is exact: every case is made from a known target. 'bench score' and 'bench compare' read what
+    --json and --run leave behind.
 
     \b
     Examples:
       editthinker bench darkroom --n 300 --thinker none
       editthinker bench darkroom --strategy best-of-n --json best-of-3.json
+      editthinker bench darkroom --n 100 --run runs/think
     """  # noqa: D301 click looks for \b
     import asyncio
     from json import dumps
 
-    from editthinker.benchmarks.darkroom import as_json, run
+    from editthinker.benchmarks.darkroom import as_json
+    from editthinker.benchmarks.darkroom import run as bench
     from editthinker.cli import naming
     from editthinker.cli.places import check_writable
     from editthinker.core.limits import Limits
     from editthinker.resolve import resolve_judge
+    from editthinker.runs.folder import RunFolder
 
     if json:
         check_writable(json.parent)
+    samples = _samples(n, seed, photos)
     models = naming.editor(editor), naming.thinker(thinker), resolve_judge("darkroom")
-    report = asyncio.run(
-        run(
-            _samples(n, seed, photos),
+    told = Count(0 if quiet else n)
+    played = {"strategy": strategy, "turns": turns, "n": n, "seed": seed}
+    config = {"verb": "bench darkroom", "editor": editor, "thinker": thinker, **played}
+    with RunFolder.create(run, config) if run else nullcontext() as folder:
+        playing = bench(
+            samples,
             *models,
             strategy=strategy,
             limits=Limits(turns=turns),
             seed=seed,
-            finished=Count(0 if quiet else n),
+            finished=told,
+            folder=folder,
         )
-    )
+        report = asyncio.run(playing)
+        document = dumps(as_json(report), indent=1)
+        if folder:
+            _keep(folder, document, quiet=quiet)
     if json:
-        json.write_text(dumps(as_json(report), indent=1), encoding="utf-8")
+        json.write_text(document, encoding="utf-8")
     print(_table(report))
+
+
+def _keep(folder: RunFolder, document: str, *, quiet: bool) -> None:
+    """The report beside the images, and what was left of the photographs."""
+    from editthinker.benchmarks.darkroom_table import FILE, delivered
+    from editthinker.cli.bench.keeping import measure
+    from editthinker.runs.disk import put
+
+    put(folder.path / FILE, document.encode(), overwrite=False)
+    measure(folder.path, list(delivered(folder)), quiet=quiet)
 
 
 class Count:

@@ -1,4 +1,4 @@
-"""`editthinker bench imgedit|gedit|rise|kris|uniredit|import`: the words of the command line.
+"""`editthinker bench imgedit|uge|gedit|rise|kris|uniredit|import`: the words of the command line.
 
 What they set in motion is in `work`.
 """
@@ -28,8 +28,20 @@ RulesName = Annotated[
     ),
 ]
 Markdown = Annotated[bool, _option(WHERE, "--markdown", "Print the tables as Markdown.")]
+Preservation = Annotated[
+    bool,
+    _option(
+        HOW, "--preservation/--no-preservation", "What the edits left as it was, measured on the pixels."
+    ),
+]
 Data = Annotated[
-    Path, _option(WHAT, "--data", "The benchmark's data, as its authors publish it.", metavar="DIR")
+    Path | None,
+    _option(
+        WHAT,
+        "--data",
+        "The benchmark's data, as its authors publish it.",
+        metavar="DIR",
+    ),
 ]
 Prompts = Annotated[
     str,
@@ -40,14 +52,25 @@ Prompts = Annotated[
         metavar="DIR|ours",
     ),
 ]
-JudgeName = Annotated[
-    str,
+JudgeNames = Annotated[
+    list[str] | None,
     _option(
-        WHO, "--judge", "Chat model that marks the images: chat:MODEL, perhaps ?base_url=URL.", metavar="NAME"
+        WHO,
+        "--judge",
+        "Chat model that marks the images: chat:MODEL, perhaps ?base_url=URL; several addresses of one judge"
+        " share the work: repeat it.",
+        metavar="NAME",
     ),
 ]
 Folder = Annotated[
-    Path, _option(WHERE, "--run", "Folder of the run; one that is there already is taken up.", metavar="DIR")
+    Path | None,
+    _option(
+        WHERE,
+        "--run",
+        "Folder of the run; one that is there already is taken up. Without it, one of the benchmark's name"
+        " below $EDITTHINKER_RUNS.",
+        metavar="DIR",
+    ),
 ]
 Language = Annotated[Literal["en", "cn"], _option(WHAT, "--language", "Of GEdit's instructions.")]
 Subset = Annotated[
@@ -57,22 +80,32 @@ Subset = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeOrder:
-    """What was said of judging; the part that runs and imports share."""
+    """What was said of judging; the part that runs and imports share.
 
-    data: Data
-    judge: JudgeName
-    run: Folder
+    Data, prompts, judge and run may stand in a configuration file instead, under `[bench.NAME]`.
+    """
+
+    data: Data = None
+    judge: JudgeNames = None
+    run: Folder = None
     prompts: Prompts = ""
     rules: RulesName = "strict"
     json: options.Json = False
     markdown: Markdown = False
+    preservation: Preservation = True
     quiet: options.Quiet = False
     limit: Annotated[
         int | None, _option(WHAT, "--limit", "Only the first N samples.", min=1, metavar="N")
     ] = None
     judge_concurrency: Annotated[
-        int, _option(HOW, "--judge-concurrency", "Questions to the judge at a time.", min=1, metavar="N")
-    ] = 8
+        str,
+        _option(
+            HOW,
+            "--judge-concurrency",
+            "Questions to the judge at a time, at most; auto: as many as it can take.",
+            metavar="N|auto",
+        ),
+    ] = "auto"
     reasks: Annotated[
         int,
         _option(
@@ -93,6 +126,10 @@ class JudgeOrder:
             WHEN, "--max-cost", "End after so many US dollars, the judge's included.", min=0, metavar="USD"
         ),
     ] = None
+    patience_seconds: Annotated[
+        float,
+        _option(WHEN, "--patience", "Wait this long for servers that are all down.", min=0, metavar="S"),
+    ] = 600.0
     dry_run: options.DryRun = False
 
 
@@ -141,7 +178,7 @@ class ImportOrder(JudgeOrder):
 
     results: Annotated[Path, typer.Argument(metavar="DIR", help="The results folder.", show_default=False)]
     suite: Annotated[
-        Literal["imgedit", "gedit", "rise", "kris", "uniredit"],
+        Literal["imgedit", "uge", "gedit", "rise", "kris", "uniredit"],
         _option(WHAT, "--format", "Whose layout the folder has."),
     ]
     language: Language = "en"
@@ -169,6 +206,12 @@ def imgedit(**said: Any) -> int:
     twice. 'bench score' makes tables under other rules from the same answers.
     """
     return _carried_out("imgedit", SuiteOrder(**said))
+
+
+@taking(SuiteOrder)
+def uge(**said: Any) -> int:
+    """Run and judge ImgEdit's UGE suite: understanding and grounding, one mark of 1-5."""
+    return _carried_out("uge", SuiteOrder(**said))
 
 
 @taking(GEditOrder)

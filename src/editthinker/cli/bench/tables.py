@@ -4,132 +4,140 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from editthinker.benchmarks.compare import Comparison, as_json, best_of, compare, curve
+from editthinker.benchmarks import kept
+from editthinker.benchmarks.against import Side
 from editthinker.benchmarks.intervals import Estimate
-from editthinker.benchmarks.scoring import Scoring
+from editthinker.benchmarks.measured import Measured, described, measured
 from editthinker.benchmarks.table import RULES, STATES, Rules, Table
 from editthinker.cli.terminal import inert
 
 Rows = Sequence[Sequence[str]]
 MOST_FIGURES = 6
+LACKING = STATES[1:]
 
 
 def print_scores(
-    place: Path, rules: str, *, judge: str = "", json_wanted: bool = False, markdown: bool = False
+    place: Path,
+    rules: str,
+    *,
+    judge: str = "",
+    json_wanted: bool = False,
+    markdown: bool = False,
+    preservation: bool = True,
 ) -> None:
     """Print the tables of a run. Raises `InputError` or `StoreError`."""
-    scoring = Scoring.of(place, judge)
-    wanted = _rules(rules)
+    run, wanted = measured(place, judge), rules_of(rules)
+    others = {name: preserved(place, run, name) if preservation else None for name in wanted[:1]}
     if json_wanted:
-        print(json.dumps({"schema_version": 1, "run": str(place), **_document(scoring, wanted)}, indent=2))
+        tables = [_document(run, one) for one in wanted]
+        said = {"schema_version": 1, "run": str(place), **described(run), "tables": tables}
+        pixels = others[wanted[0]]
+        print(json.dumps({**said, "preservation": pixels.as_json() if pixels else None}, indent=2))
         return
     for number, one in enumerate(wanted):
-        print("\n" * bool(number) + "\n".join(map(_line, _table(scoring.table(one), scoring, markdown))))
-        for line in _turns(scoring, one):
-            print(_line(line))
-
-
-def print_comparison(
-    first: Path, second: Path, rules: str, *, judge: str = "", json_wanted: bool, markdown: bool
-) -> None:
-    """Print the paired differences of two runs. Raises `InputError` or `StoreError`."""
-    one, other = Scoring.of(first, judge), Scoring.of(second, judge)
-    made = {name: compare(one.table(name), other.table(name)) for name in _rules(rules)}
-    if json_wanted:
-        sides = {"first": str(first), "second": str(second)}
-        tables = [
-            {**as_json(found), "curves": {"first": _curve(one, name), "second": _curve(other, name)}}
-            for name, found in made.items()
+        side = Side.of(str(place), run, run.table(one))
+        lines = [
+            *_table(side.table, run, markdown),
+            *turns(side, markdown),
+            *kept_lines(others.get(one), markdown),
         ]
-        print(json.dumps({"schema_version": 1, **sides, "comparisons": tables}, indent=2))
-        return
-    for number, (name, found) in enumerate(made.items()):
-        print("\n" * bool(number) + "\n".join(map(_line, _comparison(found, markdown))))
-        for label, side in (("first", one), ("second", other)):
-            for line in _turns(side, name):
-                print(_line(f"{label}: {line}"))
+        print("\n" * bool(number) + "\n".join(map(line_of, lines)))
 
 
-def _rules(rules: str) -> tuple[Rules, ...]:
+def preserved(place: Path, run: Measured, rules: Rules) -> Table | None:
+    """What was measured on the pixels of a run's images, if it was."""
+    figures = kept.stored(place) if place.is_dir() else {}
+    return kept.table(run.about.benchmark, run.cases, figures, rules)
+
+
+def rules_of(rules: str) -> tuple[Rules, ...]:
+    """One name of rules, or all."""
     return tuple(name for name in RULES if rules in ("all", name))
 
 
-def _document(scoring: Scoring, rules: Iterable[Rules]) -> dict[str, Any]:
-    return {
-        "benchmark": scoring.about.benchmark,
-        "options": dict(scoring.about.options),
-        "judge": scoring.judge,
-        "samples": len(scoring.cases),
-        "of": scoring.about.cases,
-        "prompts": {
-            "origin": scoring.about.origin or "ours",
-            "sha256": scoring.about.prompts,
-            "differences": list(scoring.about.differences),
-        },
-        "tables": [{**scoring.table(one).as_json(), **_curve(scoring, one)} for one in rules],
-    }
+def _document(run: Measured, rules: Rules) -> dict[str, Any]:
+    """A table, with the headline turn by turn where every turn was judged."""
+    side = Side.of("", run, run.table(rules))
+    told = side.as_json() if side.points else {}
+    return {**side.table.as_json(), **{name: told[name] for name in ("turns", "best_turn", "chosen") if told}}
 
 
-def _curve(scoring: Scoring, rules: Rules) -> dict[str, Any]:
-    """The headline turn by turn, and that of the best turn; nothing if not every turn was judged."""
-    tables = scoring.turns(rules)
-    if not tables:
-        return {}
-    points = [point.as_json() for point in curve(tables)]
-    return {"turns": points, "best_turn": best_of(tables).value.as_json()}
-
-
-def _table(table: Table, scoring: Scoring, markdown: bool) -> Iterator[str]:
+def _table(table: Table, run: Measured, markdown: bool) -> Iterator[str]:
     line, figure = table.headline
-    yield f"{table.benchmark}, {table.rules} rules: {figure} of {line}: {_value(table.value)}"
-    figures = list(dict.fromkeys(name for row in table.lines for name in row.figures))[:MOST_FIGURES]
-    rows = [("line", "n", *figures, *STATES[1:])]
-    for row in table.lines:
-        values = [_value(row.figures[name]) if name in row.figures else "" for name in figures]
-        rows.append((row.name, str(row.n), *values, *(str(getattr(row, state)) for state in STATES[1:])))
-    yield from _columns(rows, markdown)
-    yield f"judge: {table.judge or 'gave no reply'} (asked as {scoring.judge})"
-    calls = [f"{number:.2f} of the {role}" for role, number in table.per_sample.items()]
-    yield f"calls per sample: {', '.join(calls)}"
+    yield f"{table.benchmark}, {table.rules} rules: {figure} of {line}: {value(table.value)}"
+    yield from _lines(table, LACKING, markdown)
+    yield f"judge: {table.judge or 'gave no reply'} (asked as {run.judge})"
+    yield f"calls per sample: {calls_of(table)}"
     yield "[..]: 95 % bootstrap intervals; missing, unparsed, refused, unanswered: samples without a score"
     if not table.comparable:
         yield "NOT COMPARABLE with published figures"
     yield from (f"note: {flag}" for flag in table.flags)
 
 
-def _turns(scoring: Scoring, rules: Rules) -> Iterator[str]:
-    tables = scoring.turns(rules)
-    for turn, point in enumerate(curve(tables), 1):
-        yield f"turn {turn}: {tables[0].headline[1]} {_value(point)}"
-    if tables:
-        yield f"best turn of each sample, chosen by the judge itself: {_value(best_of(tables).value)}"
+def _lines(table: Table, states: Sequence[str], markdown: bool) -> Iterator[str]:
+    figures = list(dict.fromkeys(name for row in table.lines for name in row.figures))[:MOST_FIGURES]
+    rows = [("line", "n", *figures, *states)]
+    for row in table.lines:
+        values = [value(row.figures[name]) if name in row.figures else "" for name in figures]
+        rows.append((row.name, str(row.n), *values, *(str(getattr(row, state)) for state in states)))
+    yield from columns(rows, markdown)
 
 
-def _comparison(found: Comparison, markdown: bool) -> Iterator[str]:
-    line, figure = found.headline
-    yield f"{found.benchmark}, {found.rules} rules: second minus first"
-    rows = [("line", "figure", "first", "second", "difference", "n", "better", "worse", "sure")]
-    for one in found.differences:
-        if one.figure == figure or one.line == line:
-            counts = (str(one.difference.n), str(one.better), str(one.worse), "yes" if one.sure else "no")
-            values = (f"{one.first.mean:.3f}", f"{one.second.mean:.3f}", _value(one.difference))
-            rows.append((one.line, one.figure, *values, *counts))
-    yield from _columns(rows, markdown)
-    yield "sure: the 95 % interval of the paired difference leaves out zero"
-    yield from (f"note: {flag}" for flag in found.flags)
+def calls_of(table: Table) -> str:
+    """What a sample cost, in words."""
+    calls = [f"{number:.2f} of the {role}" for role, number in table.per_sample.items()]
+    return ", ".join(calls) or "not known"
 
 
-def _value(value: Estimate) -> str:
-    if not math.isfinite(value.mean):
+def turns(side: Side, markdown: bool) -> Iterator[str]:
+    """What every number of turns would have come to; nothing if not every turn was judged."""
+    if not side.points:
+        return
+    figure = side.table.headline[1]
+    yield ""
+    rows = [("turns", f"{figure}, delivered", "of the turn's own images", "editor calls", "thinker calls")]
+    for point, own in zip(side.points, side.own, strict=True):
+        thinker = "-" if point.thinker_calls is None else f"{point.thinker_calls:.2f}"
+        calls = f"{point.editor_calls:.2f}", thinker
+        rows.append((str(point.turns), value(point.table.value), value(own), *calls))
+    yield from columns(rows, markdown)
+    if side.best:
+        yield f"best turn of each sample, chosen by the judge itself: {value(side.best)}"
+    chosen = [f"{'source' if turn == 0 else f'turn {turn}'}: {n}" for turn, n in side.chosen.items()]
+    yield f"delivered: {', '.join(chosen)}"
+    yield from (f"note: {flag}" for flag in _new_flags(side))
+
+
+def _new_flags(side: Side) -> list[str]:
+    """What is only said of runs that end early."""
+    known = set(side.table.flags)
+    return list(
+        dict.fromkeys(flag for point in side.points for flag in point.table.flags if flag not in known)
+    )
+
+
+def kept_lines(table: Table | None, markdown: bool) -> Iterator[str]:
+    """What was measured on the pixels."""
+    if table is None:
+        return
+    yield ""
+    yield kept.MEANINGS
+    yield from _lines(table, ("missing",), markdown)
+    yield from (f"note: {flag}" for flag in table.flags)
+
+
+def value(one: Estimate) -> str:
+    """A figure with its interval."""
+    if not math.isfinite(one.mean):
         return "-"
-    return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]"
+    return f"{one.mean:.3f} [{one.low:.3f}, {one.high:.3f}]"
 
 
-def _columns(rows: Rows, markdown: bool) -> Iterator[str]:
+def columns(rows: Rows, markdown: bool) -> Iterator[str]:
     """The first row is the head; its first column is text, the others are numbers."""
     if markdown:
         yield f"| {' | '.join(rows[0])} |"
@@ -145,6 +153,6 @@ def _columns(rows: Rows, markdown: bool) -> Iterator[str]:
         yield "  ".join(cells)
 
 
-def _line(text: str) -> str:
+def line_of(text: str) -> str:
     """Inert, with its columns as they are."""
     return "".join(inert(char) if not char.isspace() else " " for char in text)
