@@ -169,7 +169,8 @@ def test_what_goes_out_in_the_official_prompt_comes_back_in(
         "CC-BY-NC-ND-4.0",
     )
     rows = json.loads(Path("sft/sft_train.json").read_text("utf-8"))
-    assert rows[1]["messages"][0]["content"].startswith("<image><image>\n# Look\nwarmer 0\nwas sent as ")
+    told_first = json.loads(Path("steps/steps.jsonl").read_text("utf-8").splitlines()[1])["instruction"]
+    assert rows[1]["messages"][0]["content"].startswith(f"<image><image>\n# Look\n{told_first}\nwas sent as ")
     told(capsys, "import", "sft/sft_train.json", "--out", "back", "--images", ".", *official)
     same = ("instruction", "sent", "reasoning", "refined", "score")
     before, after = (
@@ -193,7 +194,9 @@ def test_what_goes_out_in_the_official_prompt_comes_back_in(
         (["import", ".", "--out", "x", "--tag", "licence"], "--tag takes NAME=VALUE"),
         (["stats", "absent"], "there is nothing at absent"),
         (["check", "absent"], "there is nothing at absent"),
-        (["balance", "absent", "--out", "x"], "either how many"),
+        (["balance", "absent", "--out", "x", "--total", "1", "--per-cell", "1"], "either how many"),
+        (["filter", "absent", "--out", "x", "--single", "no"], "known: settled, keep, drop"),
+        (["score", "absent", "--out", "x"], "there is nothing at absent"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(

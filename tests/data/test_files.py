@@ -32,13 +32,14 @@ def read(
 def test_a_run_becomes_rows_that_know_where_their_images_are(run: Path, tmp_path: Path) -> None:
     found, counts = read(run)
     assert counts.read == len(found) == 13
-    first = found[0]
+    first = next(row for row in found if row.id == "validation-0-0000")
     assert isinstance(first, TrajectoryRow)
     assert (first.editor, first.thinker, first.task) == ("darkroom", "darkroom-expert", "direct")
     for image in image_files(first):
         assert hashlib.sha256(Path(image.path).read_bytes()).hexdigest() == image.sha256
-    assert isinstance(found[12], TrajectoryRow)
-    assert found[12].failure == "the GPU is gone"
+    failed = next(row for row in found if row.id == "validation-0-0012")
+    assert isinstance(failed, TrajectoryRow)
+    assert failed.failure == "the GPU is gone"
     again, _ = read(save(tmp_path / "deep" / "rows.jsonl", found))  # type: ignore[arg-type]
     assert again == found
 
@@ -112,8 +113,8 @@ def test_input_that_changes_between_two_readings_is_noticed(tmp_path: Path) -> N
 
 def filter_into(out: Path, *inputs: Path) -> Stage:
     source = Source(TrajectoryRow, inputs)
-    with begun("filter", out, {"single": True}) as stage:
-        write(stage, "trajectories.jsonl", filtered(source.read(stage.counts), stage.counts, single=True))
+    with begun("filter", out, {"single": "keep"}) as stage:
+        write(stage, "trajectories.jsonl", filtered(source.read(stage.counts), stage.counts, single="keep"))
         stage.inputs = source.inputs
     return stage
 
@@ -135,7 +136,7 @@ def test_the_manifest_tells_what_came_in_and_what_became_of_it(run: Path, tmp_pa
         "rows": counts["kept"],
         "bytes": len(written),
     }
-    assert told["parameters"] == {"single": True}
+    assert told["parameters"] == {"single": "keep"}
     second = filter_into(tmp_path / "second", tmp_path / "out" / "trajectories.jsonl")
     assert second.inputs == [{"name": "trajectories.jsonl", "sha256": entry["sha256"]}]
 
@@ -207,7 +208,7 @@ def test_lines_are_ascii_and_say_their_kind(tmp_path: Path) -> None:
     path = save(tmp_path / "rows.jsonl", [step("s", 5, instruction="wärmer \u202e \ud800")])
     assert path.read_bytes().isascii()
     assert lines(path)[0]["kind"] == "step"
-    assert lines(path)[0]["schema_version"] == 1
+    assert lines(path)[0]["schema_version"] == 2
 
 
 GROWTH = """
@@ -277,7 +278,7 @@ with db:
         db.executemany("INSERT INTO turns VALUES (?, ?, ?, 1)", [(n, *turn) for turn in turns])
         db.execute("INSERT INTO trajectories VALUES (?, ?, ?)", (n, end, finished))
 db.close()
-assert main(["data", "filter", str(folder), "--single", "--out", str(folder.parent / "kept")]) == 0
+assert main(["data", "filter", str(folder), "--out", str(folder.parent / "kept")]) == 0
 print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 

@@ -13,7 +13,7 @@ from made_rows import overalls, score, step, trajectory
 from editthinker.core.errors import InputError
 from editthinker.core.records import CritiqueRecord
 from editthinker.data.balancing import balanced, cell_of, fair_limit
-from editthinker.data.filtering import filtered
+from editthinker.data.filtering import Single, filtered
 from editthinker.data.records import StepRow, TrajectoryRow
 from editthinker.data.splitting import split
 from editthinker.data.stage import Counts
@@ -23,7 +23,7 @@ from editthinker.testing import photograph
 Scores = st.lists(st.integers(0, 10), min_size=1, max_size=6)
 
 
-def kept(*rows: TrajectoryRow, single: bool = False) -> tuple[list[TrajectoryRow], Counts]:
+def kept(*rows: TrajectoryRow, single: Single = "drop") -> tuple[list[TrajectoryRow], Counts]:
     counts = Counts()
     return list(filtered(rows, counts, single=single, images=False)), counts
 
@@ -81,7 +81,10 @@ def test_filter_drops_what_is_no_chain_of_critiques() -> None:
 
 
 def test_single_turns_are_kept_when_asked_for() -> None:
-    assert overalls(kept(trajectory(9), single=True)[0]) == [(9,)]
+    rows = trajectory(9, name="good"), trajectory(7, name="poor")
+    assert overalls(kept(*rows, single="keep")[0]) == [(9,), (7,)]
+    assert overalls(kept(*rows, single="settled")[0]) == [(9,)]
+    assert kept(*rows)[1].dropped == {"single": 2}
 
 
 def test_filter_drops_a_trajectory_whose_image_is_gone(tmp_path: Path) -> None:
@@ -193,10 +196,11 @@ def test_another_seed_draws_others_and_unscored_ones_are_counted() -> None:
     assert counts.facts == {"cells": 1, "per_cell": 7}
 
 
-def test_balance_wants_one_of_its_two_numbers() -> None:
-    for how in ({}, {"per_cell": 1, "total": 2}):
-        with pytest.raises(InputError, match="either how many"):
-            drawn([step("s", 5)], **how)
+def test_balance_takes_one_of_its_two_numbers_or_what_cells_hold_on_average() -> None:
+    with pytest.raises(InputError, match="either how many"):
+        drawn([step("s", 5)], per_cell=1, total=2)
+    steps = [step(f"s{number}", 5 if number < 7 else 9) for number in range(10)]
+    assert Counter(map(cell_of, drawn(steps))) == {("style", 5): 5, ("style", 9): 3}
 
 
 # --- split ---
@@ -259,6 +263,23 @@ def test_a_picture_is_on_one_side(two_photos: list[TrajectoryRow]) -> None:
     assert sides(two_photos, theta=3.0) == {"sft": ["3"], "rl": ["0", "1", "2"]}
     assert sides(two_photos, theta=3.0, together="drop") == {"sft": ["3"], "rl": ["0", "1"]}
     assert sides(two_photos, theta=3.0, together="ignore") == {"sft": ["2", "3"], "rl": ["0", "1"]}
+
+
+def test_whole_pictures_come_as_near_to_the_share_as_they_can(tmp_path: Path) -> None:
+    """Six photos with ten wishes each cannot be divided at one seventh, and are divided all the same."""
+    rows = []
+    for number in range(6):
+        place = tmp_path / f"{number}.png"
+        photograph(96, 64, seed=number).save(place)
+        scores = [(5, 5 + number / 2), (5, 5)]
+        rows += [
+            trajectory(*scores[wish % 2], name=f"{number}-{wish}", source=str(place)) for wish in range(10)
+        ]
+    found = sides(rows)
+    assert {name.partition("-")[0] for name in found["rl"]} == {"5"}
+    assert len(found["rl"]) == 10
+    assert sides(rows, rl_share=0.0)["rl"] == []
+    assert len(sides(rows, rl_share=0.5)["rl"]) == 30
 
 
 def test_a_source_that_cannot_be_read_is_counted(two_photos: list[TrajectoryRow]) -> None:

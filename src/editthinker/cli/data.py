@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from editthinker.cli import data_exchange, options
+from editthinker.cli import data_exchange, data_generate, data_score, options
 from editthinker.cli.data_exchange import Input, Out, Prints, told
 from editthinker.cli.terminal import inert, say
 
@@ -18,12 +18,14 @@ options, and what became of every row. A folder is there whole or not at all.
 
 \b
 Examples:
-  editthinker data filter runs/a runs/b --out data/kept
-  editthinker data split data/kept --out data/sides
-  editthinker data unroll data/sides/sft.jsonl --out data/steps
-  editthinker data balance data/steps --total 140000 --out data/balanced
-  editthinker data check data/balanced --against benchmarks/gedit --out data/clean
-  editthinker data export data/clean --format llamafactory --out data/sft
+  editthinker data generate samples.jsonl --editor NAME --thinker expert:MODEL --out data/pool
+  editthinker data score data/pool --judge rubric:MODEL
+  editthinker data filter data/pool --out data/kept
+  editthinker data unroll data/kept --out data/steps
+  editthinker data balance data/steps --out data/even
+  editthinker data split data/even --out data/sides
+  editthinker data check data/sides/sft.jsonl --against benchmarks/gedit --out data/clean
+  editthinker data export data/clean --out data/sft
 """
 
 app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None)
@@ -40,26 +42,32 @@ def filter_(
     inputs: Runs,
     out: Out,
     single: Annotated[
-        bool, typer.Option("--single/--no-single", help="Keep trajectories of one turn.")
-    ] = False,
+        str,
+        typer.Option(
+            metavar="settled|keep|drop",
+            help="Trajectories of one turn stay: if that turn was good, always, never.",
+        ),
+    ] = "settled",
     json: options.Json = False,
 ) -> None:
     """Keep trajectories whose later turns are as good as the first or better, cut at the best turn.
 
     Failed, unfinished, unscored and malformed ones are dropped, each for a counted reason.
     """
-    from editthinker.data.filtering import filtered
+    from typing import get_args
+
+    from editthinker.core.errors import UnknownName
+    from editthinker.data.filtering import Single, filtered
     from editthinker.data.records import TrajectoryRow
     from editthinker.data.rows import Source, write
     from editthinker.data.stage import begun
 
+    if single not in get_args(Single):
+        raise UnknownName("way with a single turn", single, list(get_args(Single)))
     source = Source(TrajectoryRow, tuple(inputs))
     with begun("filter", out, {"single": single}) as stage:
-        write(
-            stage,
-            "trajectories.jsonl",
-            filtered(source.read(stage.counts), stage.counts, single=single),
-        )
+        kept = filtered(source.read(stage.counts), stage.counts, single=single)  # type: ignore[arg-type]
+        write(stage, "trajectories.jsonl", kept)
         stage.inputs = source.inputs
     told(stage, json=json)
 
@@ -203,6 +211,8 @@ def stats(
         say(f"{counts.dropped.total()} lines could not be read")
 
 
+app.command("generate", cls=options.Grouped)(data_generate.generate)
+app.command("score")(data_score.score)
 app.command("check")(data_exchange.check)
 app.command("export")(data_exchange.export)
 app.command("import")(data_exchange.import_)

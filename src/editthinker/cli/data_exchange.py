@@ -12,7 +12,6 @@ from editthinker.cli.terminal import inert, say
 
 if TYPE_CHECKING:
     from editthinker.data.checking import Benchmarks
-    from editthinker.data.exporting import Ask
     from editthinker.data.stage import Stage
 
 Input = Annotated[
@@ -111,8 +110,8 @@ def export(
     inputs: Input,
     out: Out,
     form: Annotated[
-        str, typer.Option("--format", metavar="llamafactory|easyr1|trl|parquet", show_default=False)
-    ],
+        str, typer.Option("--format", metavar="llamafactory|easyr1|trl|parquet")
+    ] = "llamafactory",
     style: Annotated[str, typer.Option(metavar="STYLE", help="How the thinker is asked.")] = "grammar",
     prompt: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A template in place of ours, such as EditThinker's.")
@@ -130,12 +129,13 @@ def export(
     from editthinker.data.records import StepRow
     from editthinker.data.rows import Source
     from editthinker.data.stage import begun
+    from editthinker.training.lessons import asking
 
     if form not in FORMATS:
         raise UnknownName("format", form, list(FORMATS))
     asked = {"format": form, "style": style, "prompt": prompt and prompt.name, "relative": relative}
     source, origins = Source(StepRow, tuple(inputs)), Origins()
-    ask = _ask(style, str(prompt or ""))
+    ask = asking(style, prompt)
     with begun("export", out, asked | {"allow": sorted(allow or [])}) as stage:
         place = relative_to(out.resolve()) if relative else str
         FORMATS[form](origins.watched(source.read(stage.counts)), stage, ask, place)
@@ -143,29 +143,6 @@ def export(
         stage.found["origins"] = origins.as_json()
         origins.check(allow or [])
     told(stage, json=json)
-
-
-def _ask(style: str, prompt: str) -> Ask:
-    """What a thinker is asked about a step, in the words of `thinkers.prompts`; only masks are opened."""
-    from PIL import Image
-
-    from editthinker.core.contracts import View
-    from editthinker.core.images import Picture
-    from editthinker.core.types import Sample
-    from editthinker.data.records import StepRow
-    from editthinker.thinkers import prompts
-
-    loaded = prompts.load(style, prompt)
-
-    def ask(step: StepRow) -> tuple[str | int, ...]:
-        stands_for = [Picture(Image.new("RGB", (1, 1))) for _ in range(1 + len(step.images))]
-        source, edited, *others = stands_for
-        mask = Picture.open(step.mask.path) if step.mask else None
-        sample = Sample((source, *others), step.instruction, mask=mask)
-        parts = loaded.parts(View(sample, step.sent, edited))
-        return tuple(p if isinstance(p, str) else stands_for.index(p) for p in parts)
-
-    return ask
 
 
 def import_(

@@ -35,6 +35,8 @@ class Truth:
     program: Program
     group: str
     look: str = ""
+    said: Program = ()
+    """The program in the order in which it was said; empty when nobody knows."""
 
 
 def named_colours(program: Program) -> set[str]:
@@ -61,7 +63,7 @@ def draw_samples(
         name, picture = photos[place]
         group = sentences.GROUPS[number % len(sentences.GROUPS)]
         utterance = _visible(rng, split, group, small[place], colours[place])
-        truth = Truth(utterance.program, group, utterance.look)
+        truth = Truth(utterance.program, group, utterance.look, utterance.said)
         tags = {"group": group, "photo": name}
         name = f"{split}-{seed}-{number:04d}"
         samples.append(Sample((picture,), utterance.instruction, id=name, tags=tags, truth=truth))

@@ -40,6 +40,7 @@ from editthinker.darkroom.perception import (
 )
 from editthinker.darkroom.program import PLACES, Operation, Program
 from editthinker.darkroom.regions import Mask, Pixels, RegionMasks
+from editthinker.darkroom.targets import target_of
 
 Image = npt.NDArray[np.uint8] | Picture
 """HxWx3 or HxWx4 sRGB pixels, or a picture."""
@@ -249,14 +250,15 @@ def visible(source: Image, program: Program, masks: RegionMasks | None = None) -
 
 
 class DarkroomJudge:
-    """`core.contracts.Judge` for samples whose `truth` is the target program or has it as `.program`."""
+    """`core.contracts.Judge` for samples whose target program is known (`targets`)."""
 
     name = "darkroom"
+    price = 0.0
 
     async def score(self, sample: Sample, edited: Picture) -> Judged:
         """Score in a worker thread. Raises `JudgeError` for a sample without a known target."""
-        program = getattr(sample.truth, "program", sample.truth)
-        if not (isinstance(program, tuple) and all(isinstance(o, Operation) for o in program)):
+        program = target_of(sample)
+        if program is None:
             raise JudgeError(
                 f"the darkroom judge needs a known target program; sample {sample.id!r} has none"
             )

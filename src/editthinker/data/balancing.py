@@ -2,8 +2,9 @@
 
 In: steps, twice. Out: the same, in their order, with at most `per_cell` of every cell: a cell is a task type
 and a score level, the overall score rounded to 0..10. With `total` the greatest such number is found for
-which no more than `total` steps stay. Which steps of a full cell stay is drawn by hashing their names with
-the seed, so it does not depend on their order. Held in memory: 8 bytes a step.
+which no more than `total` steps stay; with neither, a cell may hold what the cells hold on average. Which
+steps of a full cell stay is drawn by hashing their names with the seed, so it does not depend on their order.
+Held in memory: 8 bytes a step.
 """
 
 from __future__ import annotations
@@ -39,14 +40,16 @@ def balanced(
     total: int | None = None,
     seed: int = 0,
 ) -> Iterator[StepRow]:
-    """The steps that stay. Raises `InputError` unless exactly one of `per_cell` and `total` is given."""
-    if (per_cell is None) == (total is None):
+    """The steps that stay. Raises `InputError` when both `per_cell` and `total` are given."""
+    if per_cell is not None and total is not None:
         raise InputError("say either how many steps a cell may hold, or how many there may be in all")
     draws: dict[Cell, array[int]] = {}
     for step in first:
         if cell := cell_of(step):
             draws.setdefault(cell, array("Q")).append(_draw(step, seed))
-    limit = per_cell if per_cell is not None else fair_limit([len(d) for d in draws.values()], total or 0)
+    sizes = [len(drawn) for drawn in draws.values()]
+    limit = -(-sum(sizes) // max(1, len(sizes))) if per_cell is None else per_cell
+    limit = limit if total is None else fair_limit(sizes, total)
     counts.facts |= {"cells": len(draws), "per_cell": limit}
     last = {cell: _threshold(drawn, limit) for cell, drawn in draws.items()}
     draws.clear()

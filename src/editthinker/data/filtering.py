@@ -7,7 +7,8 @@ turn (highest overall, the earliest of equals). Each one that is dropped is drop
     malformed              no words, turns out of order (lines that cannot be read count here too)
     missing_image          an image is not on disk
     unscored               a turn has no score
-    single                 one turn: there is nothing to compare (`single=True` keeps these)
+    single                 one turn: there is nothing to compare. One that was good at once teaches when to
+                           stop and stays (`single="settled"`); "keep" and "drop" treat all alike
     unlinked               a turn was not made from the critique before it (best of n, plans, other policies)
     stacked                a turn edited an earlier result, not the source
     worse                  no later turn is as good as the first
@@ -17,15 +18,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Literal
 
 from editthinker.core.types import StopReason
 from editthinker.data.records import TrajectoryRow
 from editthinker.data.rows import image_files
 from editthinker.data.stage import Counts
 
+Single = Literal["settled", "keep", "drop"]
+GOOD = 8.0
+"""Of semantic and of quality: where the official loop stops."""
+
 
 def filtered(
-    rows: Iterable[TrajectoryRow], counts: Counts, *, single: bool = False, images: bool = True
+    rows: Iterable[TrajectoryRow], counts: Counts, *, single: Single = "settled", images: bool = True
 ) -> Iterator[TrajectoryRow]:
     """The rows that are kept, cut. `images`: see that every image is there."""
     for row in rows:
@@ -59,12 +65,14 @@ def _broken(row: TrajectoryRow) -> str:
     return "" if row.turns and ordered and all(text.strip() for text in words) else "malformed"
 
 
-def _unfit(row: TrajectoryRow, *, single: bool) -> str:
+def _unfit(row: TrajectoryRow, *, single: Single) -> str:
     overalls = row.overalls
     if len(overalls) < len(row.turns):
         return "unscored"
     if len(row.turns) == 1:
-        return "" if single else "single"
+        score = row.turns[0].score
+        good = score is not None and min(score.semantic, score.quality) >= GOOD
+        return "" if single == "keep" or (single == "settled" and good) else "single"
     if any(turn.base for turn in row.turns):
         return "stacked"
     if not _linked(row):

@@ -15,10 +15,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from editthinker.core.records import CritiqueRecord, Record, ScoreRecord
+from editthinker.core.records import CritiqueRecord, EditorRecord, Record, ScoreRecord
 
-SCHEMA_VERSION: Literal[1] = 1
-"""Of the rows; raise it whenever a field changes its meaning, appears or goes."""
+SCHEMA_VERSION: Literal[2] = 2
+"""Of the rows; raise it whenever a field changes its meaning, appears or goes.
+
+2 added `about`; a row of version 1 reads as one without it.
+"""
 TASK_TAGS = ("task", "task_type", "edit_type", "group", "category", "type")
 """Tags that say what kind of edit it is, the first that is there counts."""
 LICENCE_TAGS = ("licence", "license")
@@ -53,7 +56,7 @@ class TurnRow(Record):
 class Row(Record):
     """What a trajectory and its steps share."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1, 2] = SCHEMA_VERSION
     id: str
     """Of the sample, as its owner calls it."""
     key: str = Field(pattern=r"^[0-9a-f]{16}$")
@@ -65,6 +68,8 @@ class Row(Record):
     mask: ImageFile | None = None
     tags: dict[str, str] = Field(default_factory=dict)
     editor: str = ""
+    about: EditorRecord | None = None
+    """What the thinker was told of the editor; None when that was not kept."""
     thinker: str = ""
 
     @property

@@ -10,19 +10,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Generic, TypeVar
+from typing import Any, BinaryIO, Generic, TypeVar
 
 from pydantic import ValidationError
 
 from editthinker.core.errors import InputError
 from editthinker.core.files import cause, shown
-from editthinker.core.records import CritiqueRecord, ImageRef, TrajectoryRecord, TurnRecord
+from editthinker.core.records import CritiqueRecord, EditorRecord, ImageRef, TrajectoryRecord, TurnRecord
+from editthinker.data.generating import runs_in
 from editthinker.data.records import ImageFile, StepRow, TrajectoryRow, TurnRow, key_of
 from editthinker.data.stage import Counts, Stage
 from editthinker.runs import RunFolder
+from editthinker.runs.folder import CONFIG
+from editthinker.runs.resuming import FREE
 
 MAX_LINE = 8 * 2**20
 """Bytes of a row; a longer line is no row."""
@@ -47,12 +50,12 @@ class Source(Generic[R]):
         """Trajectory or step, as the rows say it."""
         return str(self.row.model_fields["kind"].default)
 
-    def read(self, counts: Counts) -> Iterator[R]:
+    def read(self, counts: Counts) -> Generator[R]:
         """Every row, in order; those that cannot be read are counted as "malformed"."""
         inputs = []
-        for path in self.paths:
+        for path in (run for given in self.paths for run in runs_in(given) or [given]):
             digest = hashlib.sha256()
-            if (path / "run.json").is_file():
+            if (path / CONFIG).is_file():
                 yield from self._of_run(path, digest.update, counts)
             else:
                 yield from self._of_file(self.file(path), digest.update, counts)
@@ -61,7 +64,7 @@ class Source(Generic[R]):
             raise InputError("the input changed while it was being read; run the stage again")
         self.inputs = inputs
 
-    def again(self) -> Iterator[R]:
+    def again(self) -> Generator[R]:
         """Every row once more, without counting."""
         return self.read(Counts())
 
@@ -83,10 +86,11 @@ class Source(Generic[R]):
                 f"{shown(str(path))} is a run; this stage takes steps: {_MADE_BY['step']} makes them"
             )
         with RunFolder.open(path) as run:
-            for record in run.trajectories():
-                digest(record.model_dump_json().encode())
+            for _, record in run.numbered():
+                row = of_run(record, run)
+                digest(with_paths(row, os.path.basename).model_dump_json().encode())
                 counts.read += 1
-                yield of_run(record, run)  # type: ignore[misc] # checked above: the row is a TrajectoryRow
+                yield row  # type: ignore[misc] # checked above: the row is a TrajectoryRow
 
     def _of_file(self, path: Path, digest: Callable[[bytes], None], counts: Counts) -> Iterator[R]:
         folder = path.parent.resolve()
@@ -114,7 +118,7 @@ class Source(Generic[R]):
 def row_type(paths: Sequence[Path]) -> type[TrajectoryRow] | type[StepRow]:
     """What the first of these holds; trajectories where that cannot be told."""
     source = Source(TrajectoryRow, tuple(paths[:1]))
-    if (paths[0] / "run.json").is_file():
+    if (paths[0] / CONFIG).is_file() or runs_in(paths[0]):
         return TrajectoryRow
     with source.file(paths[0]).open("rb") as stream:
         begin = stream.readline(MAX_LINE)
@@ -189,6 +193,7 @@ def of_run(record: TrajectoryRecord, run: RunFolder) -> TrajectoryRow:
 
     config = run.record.config
     sample = record.sample
+    editor = next((turn.editor for turn in record.turns if turn.editor), _names(config, "editor"))
     return TrajectoryRow(
         id=sample.id,
         key=key_of(
@@ -201,12 +206,25 @@ def of_run(record: TrajectoryRecord, run: RunFolder) -> TrajectoryRow:
         images=tuple(at(image) for image in sample.images),
         mask=at(sample.mask) if sample.mask else None,
         tags=sample.tags,
-        editor=next((turn.editor for turn in record.turns if turn.editor), str(config.get("editor") or "")),
-        thinker=str(config.get("thinker") or ""),
+        editor=editor,
+        about=_about(config, editor),
+        thinker=_names(config, "thinker"),
         turns=tuple(_turn(turn, at(turn.image)) for turn in record.turns),
         stop=record.stop.reason.value,
         failure=record.failure.message if record.failure else "",
     )
+
+
+def _names(config: Mapping[str, Any], role: str) -> str:
+    """Who was named; several are servers of one model."""
+    named = config.get(role) or ""
+    return named if isinstance(named, str) else " + ".join(map(str, named))
+
+
+def _about(config: Mapping[str, Any], editor: str) -> EditorRecord | None:
+    """What the run kept of what its thinker was told of this editor."""
+    kept = (config.get(FREE) or {}).get("facts") or {}
+    return EditorRecord.model_validate(kept[editor]) if editor in kept else None
 
 
 def _turn(turn: TurnRecord, image: ImageFile) -> TurnRow:

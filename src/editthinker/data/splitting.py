@@ -8,6 +8,7 @@ took 10K of 70K; it gives no theta).
 No picture is on both sides, or training by reward would start from photos whose answers are known by heart:
 trajectories whose sources are one picture (`likeness`) go together. Their mean variance decides
 (`together="follow"`), or those that disagree with it are dropped (`drop`); `ignore` splits each on its own.
+A few photos with many wishes each cannot be divided at any share: then the share is the nearest there is.
 Held in memory: some 70 bytes a row.
 """
 
@@ -48,8 +49,6 @@ def split(
     album: Album | None = None,
 ) -> Iterator[tuple[Side, R]]:
     """Each row with its side, in order. Raises `InputError` for a share or theta that cannot be meant."""
-    import numpy as np
-
     if not 0 <= rl_share <= 1 or (theta is not None and theta < 0):
         raise InputError("the share of RL lies between 0 and 1, and theta is not negative")
     table = _Table(first, None if together == "ignore" else album or Album())
@@ -57,7 +56,7 @@ def split(
     decides = spread if together == "ignore" else table.by_group(spread)
     limit = theta or 0.0
     if theta is None and len(decides):
-        limit = float(np.quantile(decides, 1 - rl_share, method="higher"))
+        limit = _at_most(decides, rl_share) if together == "ignore" else _nearest(decides, rl_share)
     counts.facts["theta"] = limit
     own, side = spread > limit, decides > limit
     for row in again():
@@ -74,6 +73,23 @@ def split(
         counts.note(f"{chosen}_rows")
         yield chosen, row
     counts.facts |= {"sft_trajectories": int((~side).sum()), "rl_trajectories": int(side.sum())}
+
+
+def _at_most(spread: Floats, share: float) -> float:
+    """The theta above which no more than this share lies."""
+    import numpy as np
+
+    return float(np.quantile(spread, 1 - share, method="higher"))
+
+
+def _nearest(spread: Floats, share: float) -> float:
+    """The theta above which the share lies that is nearest to this one; of two as near the smaller share."""
+    import numpy as np
+
+    values, numbers = np.unique(np.append(spread, 0.0), return_counts=True)
+    numbers[0] -= values[0] == 0.0
+    above = 1 - np.cumsum(numbers) / len(spread)
+    return float(values[len(above) - 1 - int(np.argmin(np.abs(above - share)[::-1]))])
 
 
 def scores(row: TrajectoryRow | StepRow) -> tuple[float, ...]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from editthinker.core.errors import InputError, StoreError
-from editthinker.core.files import cause, shown
+from editthinker.core.files import cause, shown, write_atomically
 from editthinker.runs import lock
 
 MANIFEST = "manifest.json"
@@ -130,6 +130,17 @@ class Stage:
             **self.found,
             "files": dict(sorted(self.files.items())),
         }
+
+
+def write_manifest(
+    path: Path, verb: str, parameters: Mapping[str, Any], counts: Counts, **found: Any
+) -> None:
+    """The manifest of work that goes on in place, over that of an earlier start. Raises `StoreError`."""
+    stage = Stage(verb, path.parent, path.parent, parameters)
+    stage.counts, stage.found = counts, found
+    stage.inputs = found.pop("inputs", ())
+    text = json.dumps(stage.manifest(), indent=2) + "\n"
+    write_atomically(path, text.encode(), overwrite=True)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ In: trajectories, cut at their best turn. Out: a step for each turn: shown the s
 T_s and what was sent; to be answered by the reasoning, the score and the next instruction. Where the last
 turn's next instruction leads nobody knows, or it was cut because it led to something worse. So the last turn
 gives a step only where it was settled that nothing need be tried (`last="settled"`: the instruction is left
-as it is, the thinker is satisfied, or both scores reach `SATISFIED`), always (`keep`), or never (`drop`).
+as it is, the thinker is satisfied, or both scores reach `GOOD`), always (`keep`), or never (`drop`).
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from editthinker.core.records import CritiqueRecord, ScoreRecord
+from editthinker.data.filtering import GOOD
 from editthinker.data.records import StepRow, TrajectoryRow, TurnRow
 from editthinker.data.stage import Counts
 
 Last = Literal["settled", "keep", "drop"]
-SATISFIED = 8.0
-"""Of semantic and of quality: where the official loop stops."""
 
 
 def unrolled(rows: Iterable[TrajectoryRow], counts: Counts, *, last: Last = "settled") -> Iterator[StepRow]:
@@ -48,7 +47,7 @@ def _unfit(turn: TurnRow, *, is_last: bool, last: Last) -> str:
 
 def _settled(critique: CritiqueRecord, score: ScoreRecord, turn: TurnRow) -> bool:
     same = _folded(critique.refined_instruction) == _folded(turn.instruction)
-    return same or bool(critique.satisfied) or min(score.semantic, score.quality) >= SATISFIED
+    return same or bool(critique.satisfied) or min(score.semantic, score.quality) >= GOOD
 
 
 def _folded(words: str) -> str:
@@ -61,6 +60,7 @@ def _step(row: TrajectoryRow, turn: TurnRow) -> StepRow:
     shared = row.model_dump(include={"id", "key", "instruction", "tags", "editor", "thinker"})
     return StepRow(
         **shared,
+        about=row.about,
         images=row.images,
         mask=row.mask,
         turn=turn.index,
