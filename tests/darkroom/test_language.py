@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from editthinker.darkroom.language import looks, phrases, sentences, slips
+from editthinker.darkroom.language import framing, looks, phrases, sentences, slips
 from editthinker.darkroom.program import KINDS, REGIONS, Operation, Program, ordered
 from editthinker.darkroom.wording import TEXT, fold_quotes, unfold_quotes
 
@@ -31,11 +32,55 @@ def test_every_operation_has_training_and_held_out_wordings() -> None:
 
 
 def test_no_held_out_wording_is_used_in_training() -> None:
-    train = {wording for row in phrases.WORDINGS.values() for wording in row}
+    train = {wording for rows in (phrases.WORDINGS, phrases.MORE) for row in rows.values() for wording in row}
     held = {wording for row in phrases.HELD_OUT.values() for wording in row}
     assert not train & held
     for look in looks.LOOKS:
-        assert not set(look.wordings) & set(look.held_out)
+        assert not {*look.wordings, *look.more} & set(look.held_out)
+    assert not set(framing.MORE_FRAMES) & set(framing.HELD_OUT_FRAMES)
+    assert not {*framing.REST, *framing.MORE_REST} & set(framing.HELD_OUT_REST)
+
+
+def test_fresh_words_are_learned_from_by_nobody() -> None:
+    for operation in every_operation():
+        said = {
+            split: set(phrases.wordings(split, operation)) for split in ("train", "more", "fresh", "test")
+        }
+        assert said["train"] < said["more"]
+        assert said["fresh"]
+        assert not said["fresh"] & (said["more"] | said["test"])
+    for look in looks.looks("more"):
+        assert looks.wordings("fresh", look)
+        assert not set(looks.wordings("fresh", look)) & set(looks.wordings("more", look))
+
+
+def test_unseen_looks_have_no_further_wordings() -> None:
+    assert not any(look.more for look in looks.LOOKS if look.unseen)
+
+
+def test_further_words_leave_those_of_the_base_editor_alone() -> None:
+    rng, digest = random.Random("pinned"), hashlib.sha256()
+    for group in ("direct", "compound", "preserve") * 100:
+        utterance = sentences.draw(rng, "train", group)
+        digest.update(f"{slips.stumble(rng, utterance.instruction)}{utterance.program}".encode())
+    assert digest.hexdigest() == ("fc3dfd37222abd005125539d255e3d1491f7244ffb09274987c770b8524c34e8")
+
+
+def test_what_is_said_is_remembered_in_its_order() -> None:
+    rng, moved = random.Random(4), 0
+    for _ in range(200):
+        utterance = sentences.draw(rng, "train", "compound")
+        assert sorted(map(repr, utterance.said)) == sorted(map(repr, utterance.program))
+        moved += utterance.said != utterance.program
+    assert moved > 80
+    for _ in range(20):
+        text, said = sentences.say(
+            rng, (Operation("sepia"), Operation("pixelate"), Operation("vignette")), "train"
+        )
+        places = [text.find(word) for word in ("vignette", "pixel")]
+        if -1 not in places:
+            order = [one.kind for one in said]
+            assert (places[0] < places[1]) == (order.index("vignette") < order.index("pixelate"))
 
 
 def test_plain_words_tell_operations_apart() -> None:
@@ -49,7 +94,7 @@ def test_plain_words_tell_operations_apart() -> None:
 def test_words_have_no_unfilled_slots_or_double_spaces() -> None:
     rng = random.Random(0)
     for operation in every_operation():
-        for split in ("train", "test"):
+        for split in ("train", "more", "fresh", "test"):
             for wording in phrases.wordings(split, operation):
                 clause = phrases.fill(wording, operation, rng)
                 assert "{" not in clause
@@ -58,7 +103,7 @@ def test_words_have_no_unfilled_slots_or_double_spaces() -> None:
 
 
 @pytest.mark.parametrize("group", sentences.GROUPS)
-@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("split", ["train", "more", "fresh", "test"])
 def test_drawn_utterances_belong_to_their_group(group: str, split: str) -> None:
     rng = random.Random(1)
     for _ in range(200):

@@ -14,10 +14,11 @@ import pytest
 
 from editthinker.benchmarks.showing import Shown
 from editthinker.benchmarks.suite import JudgeCall
+from editthinker.core.declining import is_refusal
 from editthinker.core.errors import EditorError, ImageError, JudgeError, Refused
 from editthinker.core.images import Picture
 from editthinker.core.types import Sample
-from editthinker.judges.asking import ChatJudge, is_refusal
+from editthinker.judges.asking import ChatJudge
 from editthinker.judges.rubric import Rubric, RubricJudge
 from editthinker.testing import photograph
 from editthinker.wire.answers import Unreadable
@@ -89,6 +90,8 @@ REFUSALS = [
     "I must decline to rate this.",
     "抱歉，我无法对这张图片进行评分。",
     "对不起，我不能协助处理该请求。",
+    "I'm sorry, I can't help with that.",
+    "I cannot evaluate this image.",
 ]
 NO_REFUSALS = [
     "I am sorry, as a language model I see two lovely photos.",
@@ -96,6 +99,7 @@ NO_REFUSALS = [
     "The hat is red. I can not find artefacts.",
     '{"reasoning": "I cannot assist with that", "following": 7}',
     "",
+    "Sorry state of an edit: 2",
     "I can't help but notice the seams. " + "They are everywhere. " * 60,
 ]
 

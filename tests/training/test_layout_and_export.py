@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402 - after t
 
 from editthinker.darkroom import layout  # noqa: E402
 from editthinker.darkroom.decoder import Decoder, open_session  # noqa: E402
-from editthinker.training.darkroom import editor, export, thinker  # noqa: E402
+from editthinker.training.darkroom import editor, export, nets  # noqa: E402
 
 pytestmark = [
     pytest.mark.slow,
@@ -57,7 +57,7 @@ def test_patches_equal_those_of_the_library() -> None:
 
 
 def test_positions_equal_those_of_the_library(tokenizer: Tokenizer) -> None:
-    model = transformers.Qwen3VLForConditionalGeneration(thinker.config(tokenizer, thinker.Recipe()))
+    model = transformers.Qwen3VLForConditionalGeneration(nets.config(tokenizer, nets.SIZES["base"]))
     ids, places, ours = prompt_of(tokenizer)
     kinds = torch.zeros(1, len(ids), dtype=torch.int)
     kinds[0, places] = 1
@@ -71,7 +71,7 @@ def test_positions_equal_those_of_the_library(tokenizer: Tokenizer) -> None:
 
 def test_the_thinker_says_the_same_without_torch(tokenizer: Tokenizer, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model = transformers.Qwen3VLForConditionalGeneration(thinker.config(tokenizer, thinker.Recipe())).eval()
+    model = transformers.Qwen3VLForConditionalGeneration(nets.config(tokenizer, nets.SIZES["base"])).eval()
     for weight in model.parameters():
         weight.data = weight.data.half().float()  # the files hold half precision; so must both sides
     ids, places, positions = prompt_of(tokenizer)
@@ -101,7 +101,7 @@ def test_the_thinker_says_the_same_without_torch(tokenizer: Tokenizer, tmp_path:
 
 
 def test_the_editor_says_the_same_without_torch(tmp_path: Path) -> None:
-    tokenizer = editor.train_tokenizer(500)
+    tokenizer = editor.train_tokenizer(editor.Recipe(), 500)
     model = editor.build(tokenizer, editor.Recipe()).eval()
     model.save_pretrained(tmp_path / "model")
     reloaded = export.load_editor(tmp_path / "model")
@@ -113,16 +113,3 @@ def test_the_editor_says_the_same_without_torch(tmp_path: Path) -> None:
     for place, token in enumerate(ids):
         np.testing.assert_allclose(sequence.feed([token]), expected[place], atol=2e-3)
     np.testing.assert_allclose(Decoder(tmp_path / "editor.onnx").start().feed(ids), expected[-1], atol=2e-3)
-
-
-def test_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    small = editor.Recipe(steps=4, batch=4, warmup=1)
-    editor.train(tmp_path / "once", small)
-    editor.train(tmp_path / "twice", editor.Recipe(steps=4, batch=4, warmup=1), until=2)
-    editor.train(tmp_path / "twice", small)
-    one, two = (
-        torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["model"]
-        for name in ("once", "twice")
-    )
-    for name, weight in one.items():
-        torch.testing.assert_close(weight, two[name], msg=name)

@@ -16,6 +16,7 @@ from editthinker.cli import (
     run,
     serve_editor,
     show,
+    train,
 )
 from editthinker.cli.bench import darkroom, results, suites
 
@@ -68,6 +69,7 @@ bench_app = typer.Typer(help="Measure the loop on a benchmark.", no_args_is_help
 bench_app.command("darkroom")(darkroom.darkroom)
 for suite in (
     suites.imgedit,
+    suites.uge,
     suites.gedit,
     suites.rise,
     suites.kris,
@@ -80,6 +82,7 @@ bench_app.command("export")(results.export)
 bench_app.command("compare")(results.compare)
 app.add_typer(bench_app, name="bench")
 app.add_typer(data.app, name="data")
+app.add_typer(train.app, name="train")
 
 
 def _version(wanted: bool) -> None:

@@ -10,6 +10,7 @@ In: a photo and an English instruction. Out: an edited photo and a critique. It 
     expert       what a thinker would write that knew the target
     judge        how well an image, by whatever editor, shows a known target program
     cases        samples with a known target, for the bench and for training
+    targets      where a sample carries its target: in memory, and in a file
 
 It does not know other editors or thinkers, runs, or training; `training/darkroom` makes its weights.
 To add an operation: `program.KINDS`, an effect in `operations`, `language/wordings.toml`, and train anew.

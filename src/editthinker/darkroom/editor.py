@@ -58,22 +58,32 @@ def _choose(logits: Floats, allowed: list[int], temperature: float, rng: np.rand
 
 
 class DarkroomEditor:
-    """The editor behind the name "darkroom"."""
+    """The editor behind the names "darkroom" and "darkroom:small"."""
 
-    def __init__(self, writer: ProgramWriter, *, temperature: float = 0.7) -> None:
-        self._writer, self._temperature = writer, temperature
+    def __init__(self, writer: ProgramWriter, *, temperature: float = 0.7, name: str = "darkroom") -> None:
+        self._writer, self._temperature, self._name = writer, temperature, name
 
     @classmethod
-    def load(cls) -> DarkroomEditor:
-        """The editor with the package's weights. Raises `StoreError` when they do not match their hashes."""
-        files = weights.verified("editor")
-        tokenizer = Tokenizer.from_str(files["editor.tokenizer.json"].decode())
-        return cls(ProgramWriter(Decoder(files["editor.onnx"]), tokenizer))
+    def load(cls, size: str = "") -> DarkroomEditor:
+        """The editor of a size with the package's weights; without one the usual editor.
+
+        Raises `StoreError` when they do not match their hashes.
+        """
+        model = f"editor-{size}" if size else "editor"
+        files = weights.verified(model)
+        tokenizer = Tokenizer.from_str(files[f"{model}.tokenizer.json"].decode())
+        name = f"darkroom:{size}" if size else "darkroom"
+        return cls(ProgramWriter(Decoder(files[f"{model}.onnx"]), tokenizer), name=name)
+
+    @classmethod
+    def small(cls) -> DarkroomEditor:
+        """A weaker one, to measure with."""
+        return cls.load("small")
 
     @cached_property
     def info(self) -> EditorInfo:
         """Facts for the thinker and the loop."""
-        return EditorInfo("darkroom", price=0.0, prompt_hint="short plain clauses, one for each edit")
+        return EditorInfo(self._name, price=0.0, prompt_hint="short plain clauses, one for each edit")
 
     async def edit(self, request: EditRequest) -> Edited:
         """Edit in a worker thread. Raises `Refused` for a language it does not read."""

@@ -1,8 +1,9 @@
 """The expert: knows the target program, sees by the exact judge, and writes what a good thinker would write.
 
-In: the target program, the program that was executed, the judge's score. Out: the reasoning and the refined
-instruction (paper section 4: the expert of the trajectories). Its text is the training target of the thinker,
-and as a thinker itself it is the upper bound of the bench.
+In: the target program in the order of the wish, the program that was executed, the judge's score. Out: the
+reasoning and the refined instruction (paper section 4: the expert of the trajectories), in the order of the
+wish too. Its text is the training target of the thinker, and as a thinker itself it is the upper bound of the
+bench.
 """
 
 from __future__ import annotations

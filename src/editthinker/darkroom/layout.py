@@ -69,9 +69,14 @@ def patches(images: Pixels) -> Floats:
 def prompt(instruction: str, sent: str, *, images: int = IMAGES) -> str:
     """The prompt up to the reply: the user's instruction, and what the editor got (paper T_s, T_t)."""
     image = VISION_START + IMAGE_PAD * TOKENS + VISION_END
+    asked = question(instruction, sent)
+    return f"{IM_START}user\n{image * images}{asked}{IM_END}\n{IM_START}assistant\n"
+
+
+def question(instruction: str, sent: str) -> str:
+    """The words of a prompt."""
     said = "the same" if sent == instruction else sent or "nothing yet"
-    words = f"asked: {instruction}\nsent: {said}"
-    return f"{IM_START}user\n{image * images}{words}{IM_END}\n{IM_START}assistant\n"
+    return f"asked: {instruction}\nsent: {said}"
 
 
 def frame() -> list[str]:

@@ -18,6 +18,7 @@ from editthinker.core.errors import ThinkerError
 from editthinker.core.types import Critique, Plan, Sample, Thought
 from editthinker.darkroom import expert, judge, layout, planning, weights
 from editthinker.darkroom.decoder import Decoder, Floats, Sequence, open_session
+from editthinker.darkroom.targets import said_of, target_of
 from editthinker.darkroom.wording import fold_quotes, token_id, unfold_quotes
 
 MAX_WORDS = 160
@@ -162,9 +163,10 @@ def _softmax(logits: Floats) -> Floats:
 
 
 class ExpertThinker:
-    """Knows the target (`sample.truth.program`) and the judge's score: the paper's expert, and a bound."""
+    """Knows the target (`targets`) and the judge's score: the paper's expert, and a bound."""
 
     name = "darkroom-expert"
+    price = 0.0
 
     async def think(self, view: View) -> Thought:
         """Critique from the truth. Raises `ThinkerError` for a sample without one."""
@@ -172,21 +174,22 @@ class ExpertThinker:
 
     @staticmethod
     def _think(view: View) -> Thought:
-        target = getattr(view.sample.truth, "program", None)
-        if target is None:
+        target, said = target_of(view.sample), said_of(view.sample)
+        if target is None or said is None:
             raise ThinkerError(
-                "the expert needs samples with a known target program (editthinker bench darkroom)"
+                "the expert needs samples with a known target program, as 'data generate darkroom' has"
             )
         found = judge.verdict(view.sample.source, view.edited or view.sample.source, target)
-        wrong = tuple(o for o, presence in zip(target, found.presence, strict=True) if presence < PRESENT)
+        shown = dict(zip(target, found.presence, strict=True))
+        wrong = tuple(o for o in said if shown[o] < PRESENT)
         _, strings = fold_quotes(view.sample.instruction)
         refined = expert.refine(
-            target,
+            said,
             wrong,
             found.score,
             sent=view.instruction,
             first_words=not view.turns,
             unasked=found.preservation < PRESENT,
         )
-        done = tuple(o for o in target if o not in wrong)
-        return Thought(Critique(found.score, expert.reasoning(target, done), unfold_quotes(refined, strings)))
+        done = tuple(o for o in target if o not in wrong)  # in execution order, as they can be seen
+        return Thought(Critique(found.score, expert.reasoning(said, done), unfold_quotes(refined, strings)))

@@ -21,9 +21,12 @@ def manifest() -> dict[str, Any]:
 
 
 def verified(model: str) -> dict[str, bytes]:
-    """The files of "editor" or "thinker" by name. Raises `StoreError` if one is missing or altered."""
+    """The files of a model of the manifest by name. Raises `StoreError` if one is missing or altered."""
+    shipped = manifest().get(model)
+    if shipped is None:
+        raise StoreError(f"this package has no weights for {model}; see darkroom/weights/MANIFEST.toml")
     files: dict[str, bytes] = {}
-    for entry in manifest()[model]["files"]:
+    for entry in shipped["files"]:
         name = entry["name"]
         try:
             data = (FOLDER / name).read_bytes()

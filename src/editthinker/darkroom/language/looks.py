@@ -10,6 +10,7 @@ import tomllib
 from dataclasses import dataclass
 from importlib import resources
 
+from editthinker.darkroom.language.phrases import of_split
 from editthinker.darkroom.program import Operation, Program, ordered
 
 
@@ -20,6 +21,8 @@ class Look:
     name: str
     program: Program
     wordings: tuple[str, ...]
+    more: tuple[str, ...]
+    """For the splits "more" and "fresh"."""
     held_out: tuple[str, ...]
     """For the test split only."""
     unseen: bool = False
@@ -41,6 +44,7 @@ def _read() -> tuple[Look, ...]:
             name,
             _program(row["program"]),
             tuple(row["train"]),
+            tuple(row.get("more", ())),
             tuple(row["held_out"]),
             row.get("unseen", False),
         )
@@ -58,6 +62,5 @@ def looks(split: str) -> tuple[Look, ...]:
 
 def wordings(split: str, look: Look) -> tuple[str, ...]:
     """The wordings of a look in a split; an unseen look may use all of its own."""
-    if split != "test":
-        return look.wordings
-    return look.held_out + look.wordings if look.unseen else look.held_out
+    held_out = look.held_out + look.wordings if look.unseen else look.held_out
+    return of_split(split, look.wordings, look.more, held_out)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 import tomllib
+from functools import cache
 from importlib import resources
 
 from editthinker.darkroom.program import Operation
@@ -19,8 +20,27 @@ def _read(split: str) -> dict[str, tuple[str, ...]]:
     return {name: tuple(row[split]) for name, row in tomllib.loads(text).items()}
 
 
-WORDINGS, HELD_OUT = _read("train"), _read("held_out")
+WORDINGS, MORE, HELD_OUT = _read("train"), _read("more"), _read("held_out")
 """Wordings by row; those of `HELD_OUT` are used by the test split only."""
+APART = 10
+"""Every so many of the further wordings is kept for the split "fresh"."""
+SPOKEN_PLAINLY = ("train", "validation", "more")
+"""Splits in which people often take the plainest words there are."""
+
+
+@cache
+def of_split(
+    split: str, train: tuple[str, ...], more: tuple[str, ...], held_out: tuple[str, ...]
+) -> tuple[str, ...]:
+    """What a split may say.
+
+    "train" and "validation" take the first list, "more" the second too, but for every tenth, which "fresh"
+    has for itself: words that no model learns from and that may be looked at. "test" takes the third.
+    """
+    if split == "more":
+        return train + tuple(words for number, words in enumerate(more) if number % APART)
+    return {"fresh": more[::APART], "test": held_out}.get(split, train)
+
 
 WHOLE = ("it", "the photo", "the picture", "the image", "this photo", "this picture", "everything")
 WHERE: dict[str, tuple[str, ...]] = {
@@ -116,4 +136,5 @@ def plainer(operation: Operation) -> str:
 
 def wordings(split: str, operation: Operation) -> tuple[str, ...]:
     """The wordings a split may use."""
-    return (HELD_OUT if split == "test" else WORDINGS)[key(operation)]
+    row = key(operation)
+    return of_split(split, WORDINGS[row], MORE[row], HELD_OUT[row])

@@ -1,8 +1,8 @@
 """Whole instructions: programs drawn at random and said the way people say them.
 
-In: a random generator, a split, a group, the colours a photo has. Out: an `Utterance`. Four groups mirror the
-benchmarks: direct (one operation), compound (two to four), preserve (regions, "only", "leave the rest"),
-reasoning (looks and causes).
+In: a random generator, a split (`phrases.of_split`), a group, the colours a photo has. Out: an `Utterance`.
+Four groups mirror the benchmarks: direct (one operation), compound (two to four), preserve (regions, "only",
+"leave the rest"), reasoning (looks and causes).
 """
 
 from __future__ import annotations
@@ -11,22 +11,28 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from editthinker.darkroom.language import looks, phrases
+from editthinker.darkroom.language import framing, looks, phrases
 from editthinker.darkroom.language.slips import slip
-from editthinker.darkroom.program import AREAS, COLOURS, KINDS, ORDER, Operation, Program, ordered
+from editthinker.darkroom.program import AREAS, COLOURS, KINDS, Operation, Program, ordered
 
 GROUPS = ("direct", "compound", "preserve", "reasoning")
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """An instruction, the program it means, and where it comes from."""
+    """An instruction, what it means, and where it comes from."""
 
     instruction: str
-    program: Program
+    said: Program
+    """The operations in the order in which they were said; those of a look in execution order."""
     group: str
     look: str = ""
     """Name of the look; empty outside the reasoning group."""
+
+    @property
+    def program(self) -> Program:
+        """What is executed."""
+        return ordered(self.said)
 
 
 TEXTS = (
@@ -138,169 +144,78 @@ def draw_program(
     return ordered(chosen)
 
 
-JOINERS = (
-    "{} and {}",
-    "{}, {}",
-    "{}, then {}",
-    "{} and also {}",
-    "{}. {}",
-    "{}; {}",
-    "{}. then {}",
-    "{} and then {}",
-    "first {}, then {}",
-    "{} plus {}",
-    "{}. also {}",
-)
-FRAMES = (
-    "{}",
-    "{}",
-    "{}",
-    "{}.",
-    "please {}",
-    "{} please",
-    "can you {}?",
-    "could you {}?",
-    "i want you to {}",
-    "i would like you to {}",
-    "{}, thanks",
-    "{}!",
-    "hello, {}",
-    "ok, {}",
-    "just {}",
-    "{} for me",
-    "{}, that is all",
-    "in this picture, {}",
-    "{} - it is for my website",
-    "my idea: {}",
-    "i think it would be nice: {}",
-    "{} now",
-    "{}, if possible",
-    "hey, can you {}",
-    "let's {}",
-    "{} so that it looks better",
-    "next step: {}",
-)
-HELD_OUT_FRAMES = ("{}", "{}.", "would you {}?", "for this one, {}", "my wish: {}", "{} if you can")
-ASKS_FOR_A_VERB = (
-    "can you",
-    "could you",
-    "would you",
-    "i want you to",
-    "i would like you to",
-    "hey, can",
-    "let's",
-    "just",
-)
-REST = (
-    "leave the rest as it is",
-    "keep everything else unchanged",
-    "don't touch anything else",
-    "nothing else",
-    "the rest must stay the same",
-    "without changing anything else",
-    "keep the rest",
-)
-HELD_OUT_REST = (
-    "everything else must stay as it is",
-    "do not change the rest",
-    "and please keep all the rest",
-)
-
-
-def say(rng: random.Random, program: Program, split: str) -> str:
-    """The program in words: one clause an operation, joined, in any order."""
-    clauses = [phrases.fill(_wording(rng, operation, split), operation, rng) for operation in program]
+def say(rng: random.Random, program: Program, split: str) -> tuple[str, Program]:
+    """The program in words, one clause an operation, in any order; and that order."""
+    clauses = [(phrases.fill(_wording(rng, one, split), one, rng), one) for one in program]
     rng.shuffle(clauses)
-    return _join(rng, clauses)
+    text = framing.join(rng, [clause for clause, _ in clauses], split)
+    return text, tuple(one for _, one in clauses)
 
 
 def _wording(rng: random.Random, operation: Operation, split: str) -> str:
     options = phrases.wordings(split, operation)
-    if split != "test" and rng.random() < 0.15:
+    if split in phrases.SPOKEN_PLAINLY and rng.random() < 0.15:
         return options[0]
     return rng.choice(options)
-
-
-def _join(rng: random.Random, clauses: list[str]) -> str:
-    text = clauses[0]
-    for clause in clauses[1:]:
-        text = rng.choice(JOINERS).format(text, clause)
-    return text
-
-
-def _framed(rng: random.Random, text: str, split: str) -> str:
-    """The wish in a polite frame; "can you" only before a verb."""
-    frames: tuple[str, ...] = HELD_OUT_FRAMES if split == "test" else FRAMES
-    if text.split(" ", 1)[0] not in _VERBS:
-        frames = tuple(frame for frame in frames if not frame.startswith(ASKS_FOR_A_VERB))
-    return rng.choice(frames).format(text)
-
-
-_VERBS = frozenset(
-    w.split(" ", 1)[0] for rows in (phrases.WORDINGS, phrases.HELD_OUT) for row in rows.values() for w in row
-) - {"{x}", "the", "i", "there", "everything"} | {"protect", "hide", "anonymise"}
 
 
 def _preserve(rng: random.Random, split: str, colours: Sequence[str]) -> tuple[str, Program]:
     """Regions with a wish about the rest, or the complement of a region ("everything except ...")."""
     operation = draw_operation(rng, colours=colours, where="part")
     style = rng.random()
-    rest = rng.choice(HELD_OUT_REST if split == "test" else REST)
+    rest = framing.rest(rng, split)
     if style < 0.25 and operation.region in ("subject", "background"):
         other = "background" if operation.region == "subject" else "subject"
         whole = Operation(operation.kind, operation.value, "all", operation.strength)
         clause = phrases.fill(_wording(rng, whole, split), whole, rng)
-        kept = rng.choice(phrases.WHERE[other])
-        frame = rng.choice(
-            ("{} except {}", "{}, but keep {} as it is", "{} but leave {} alone", "{}, only {} stays")
-        )
-        return frame.format(clause, kept), (operation,)
+        return framing.excepting(rng, clause, rng.choice(phrases.WHERE[other]), split), (operation,)
     if style < 0.65:
         clause = phrases.fill(_wording(rng, operation, split), operation, rng)
-        return rng.choice(("{}, {}", "{} and {}", "{}; {}", "{}. {}", "only {}, {}")).format(clause, rest), (
-            operation,
-        )
+        frame = rng.choice(("{}, {}", "{} and {}", "{}; {}", "{}. {}", "only {}, {}"))
+        return frame.format(clause, rest), (operation,)
     second = draw_operation(rng, colours=colours, where=rng.choice(("part", "all")))
     program = (operation, second) if compatible(second, (operation,)) else (operation,)
-    return f"{say(rng, ordered(program), split)}, {rest}", ordered(program)
+    text, said = say(rng, ordered(program), split)
+    return f"{text}, {rest}", said
 
 
 def _reasoning(rng: random.Random, split: str, colours: Sequence[str]) -> tuple[str, Program, str]:
     look = rng.choice(looks.looks(split))
-    text, program = rng.choice(looks.wordings(split, look)), look.program
-    if rng.random() < 0.25 and len(program) <= 2:
+    text, said = rng.choice(looks.wordings(split, look)), look.program
+    if rng.random() < 0.25 and len(said) <= 2:
         extra = draw_operation(rng, colours=colours, where="all")
-        if compatible(extra, program):
-            text = _join(rng, [text, phrases.fill(_wording(rng, extra, split), extra, rng)])
-            program = ordered((*program, extra))
-    return text, program, look.name
+        if compatible(extra, said):
+            text = framing.join(rng, [text, phrases.fill(_wording(rng, extra, split), extra, rng)], split)
+            said = (*said, extra)
+    return text, said, look.name
 
 
 def draw(rng: random.Random, split: str, group: str, *, colours: Sequence[str] = COLOURS) -> Utterance:
     """An instruction of `group`; `colours` are those the photo shows enough of."""
     look = ""
     if group == "direct":
-        program = draw_program(rng, 1, colours=colours)
-        text = say(rng, program, split)
+        text, said = say(rng, draw_program(rng, 1, colours=colours), split)
     elif group == "compound":
-        program = draw_program(rng, rng.choice((2, 2, 3, 3, 4)), colours=colours)
-        text = say(rng, program, split)
+        text, said = say(rng, draw_program(rng, rng.choice((2, 2, 3, 3, 4)), colours=colours), split)
     elif group == "preserve":
-        text, program = _preserve(rng, split, colours)
+        text, said = _preserve(rng, split, colours)
     elif group == "reasoning":
-        text, program, look = _reasoning(rng, split, colours)
+        text, said, look = _reasoning(rng, split, colours)
     else:
         raise ValueError(f"unknown group {group!r}; known: {', '.join(GROUPS)}")
-    text = slip(rng, _framed(rng, text, split))
-    for operation in program:
+    text = slip(rng, framing.framed(rng, text, split))
+    for operation in said:
         if operation.kind == "text":
             text = text.replace("<text>", rng.choice(('"{}"', "'{}'", "“{}”")).format(operation.text))
-    return Utterance(text, program, group, look)
+    return Utterance(text, said, group, look)
 
 
 def plain(program: Program, *, first: Sequence[Operation] = ()) -> str:
-    """The program in plain words; operations in `first` lead, said in a second way: they failed before."""
+    """The program in plain words, in the order given; operations in `first` lead, said in a second way.
+
+    Those failed before.
+    """
     order = {operation: place for place, operation in enumerate(first)}
-    operations = sorted(program, key=lambda o: (order.get(o, len(order)), ORDER[o.kind]))
+    operations = sorted(program, key=lambda o: order.get(o, len(order)))
     clauses = [phrases.plainer(o) if o in order else phrases.plain(o) for o in operations]
     return ", ".join(clauses)

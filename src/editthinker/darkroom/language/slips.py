@@ -74,13 +74,39 @@ FILLERS = (
 )
 
 
-def stumble(rng: random.Random, text: str, *, share: float = 0.25) -> str:
+MORE_FILLERS = (
+    *FILLERS,
+    "um",
+    "ehm",
+    "like",
+    "actually",
+    "basically",
+    "perhaps",
+    "simply",
+    "quickly",
+    "honestly",
+    "ideally",
+    "anyway",
+    "now",
+    "too",
+    "tonight",
+    "quite",
+    "somehow",
+    "or so",
+    "you see",
+    "i guess",
+    "btw",
+)
+"""With those that only a reader of the split "more" meets."""
+
+
+def stumble(rng: random.Random, text: str, *, share: float = 0.25, fillers: tuple[str, ...] = FILLERS) -> str:
     """In a `share` of texts a filler is thrown in or a short word is swallowed: people are not templates."""
     if rng.random() >= share:
         return text
     words = text.split(" ")
     if rng.random() < 0.6:
-        words.insert(rng.randrange(len(words) + 1), rng.choice(FILLERS))
+        words.insert(rng.randrange(len(words) + 1), rng.choice(fillers))
     else:
         short = [
             i for i, word in enumerate(words) if word in ("the", "a", "an", "it", "to", "of", "and", "in")

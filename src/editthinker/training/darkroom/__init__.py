@@ -2,4 +2,13 @@
 
 In: generated language, freely licensed photographs, procedural scenes. Out: ONNX files, tokenizers and
 `MANIFEST.toml` in `darkroom/weights/`. Every step writes checkpoints and resumes from them.
+
+    editor                 the language models that write programs
+    answers                what the editor makes of many wishes
+    sources, trajectories  small pictures; steps of an expert on them, by number
+    nets                   thinkers made from nothing, and their tokenizer
+    lessons, thinker       rows of words and of views; SFT on them with the room's trainer
+    reading                how well a thinker reads, on words it may and may not have met
+    prompts                rows and the exact judge for GRPO
+    export, packing        ONNX, and into the package
 """

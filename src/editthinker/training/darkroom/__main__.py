@@ -1,77 +1,113 @@
 """`python -m editthinker.training.darkroom STEP`: the darkroom's weights from nothing.
 
-Steps, in order: editor, answers, thinker, export. Each goes on where it stopped and logs to its folder under
-`--out` (default `checkpoints/`). `all` runs them one after the other.
+Steps, in order: editor, answers, words, thinker, rl, export. Each goes on where it stopped and logs to its
+folder under `--out` (default `checkpoints/`). `all` runs them one after the other. words and thinker are
+trainings as `editthinker train sft` does them, rl as `train grpo`, by `recipes/darkroom/`; what a recipe says
+may be said anew behind the step (`words optimiser.steps=100 out=/tmp/words`). The other two editors, which
+only measurements need, are made by `python -m editthinker.training.darkroom.editor small` and `... large`.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import logging
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import torch
 from tokenizers import Tokenizer
 
+from editthinker.core.errors import InputError
 from editthinker.darkroom.decoder import Decoder
-from editthinker.darkroom.editor import ProgramWriter
-from editthinker.training.darkroom import answers, editor, export, packing, thinker
+from editthinker.darkroom.editor import DarkroomEditor, ProgramWriter
+from editthinker.training import grpo, recipe
+from editthinker.training.darkroom import answers, editor, packing, prompts, thinker
 from editthinker.training.darkroom.sources import draw_sources
 from editthinker.training.darkroom.trajectories import Sources, Trajectories, read_requests
+from editthinker.training.recipe import GrpoRecipe, SftRecipe
 
-STEPS = ("editor", "answers", "thinker", "export")
+STEPS = ("editor", "answers", "words", "thinker", "rl", "export")
+SOURCES = 1000
+"""Pictures of the prompts."""
+R = TypeVar("R", SftRecipe, GrpoRecipe)
+tell = logging.getLogger(__name__).info
 
 
 def train_editor(arguments: argparse.Namespace) -> None:
     """Step 1: the language model that writes programs."""
-    folder = arguments.out / "editor"
-    editor.train(folder, editor.Recipe())
-    export.export_decoder(export.load_editor(folder / "model"), folder / "editor.onnx")
+    editor.make("base", arguments.out)
 
 
 def collect_answers(arguments: argparse.Namespace) -> None:
-    """Step 2: what that editor makes of the training language."""
+    """Step 2: what that editor makes of the language the thinker learns."""
     folder = arguments.out / "editor"
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     writer = ProgramWriter(Decoder(folder / "editor.onnx"), tokenizer)
-    answers.collect(writer, arguments.out / "answers.jsonl", arguments.answers)
+    answers.collect(writer, arguments.out / answers.FILE, arguments.answers)
+
+
+def train_words(arguments: argparse.Namespace) -> None:
+    """Step 3: the thinker learns to read wishes."""
+    asked = _recipe("words", arguments, SftRecipe)
+    thinker.train(asked, asked.out or arguments.out / "words", tell=tell)
 
 
 def train_thinker(arguments: argparse.Namespace) -> None:
-    """Step 3: the thinker, by SFT on the expert's critiques."""
-    requests = read_requests(arguments.out / "answers.jsonl")
-    sources = Sources(draw_sources(arguments.photos, arguments.sources))
-    recipe = dataclasses.replace(thinker.Recipe(), minutes=arguments.minutes)
-    thinker.train(arguments.out / "thinker", Trajectories(sources, requests), requests, recipe)
+    """Step 4: it learns to look, by imitation of the expert."""
+    asked = _recipe("sft", arguments, SftRecipe)
+    requests = read_requests(arguments.out / answers.FILE)
+    trajectories = Trajectories(Sources(draw_sources(arguments.photos, arguments.sources)), requests)
+    thinker.train(asked, asked.out or arguments.out / "sft", trajectories=trajectories, tell=tell)
+
+
+def reinforce(arguments: argparse.Namespace) -> None:
+    """Step 5: it learns what its editor can do."""
+    asked = _recipe("grpo", arguments, GrpoRecipe)
+    steps, out = asked.optimiser.steps, asked.out or arguments.out / "grpo"
+    if steps is None:
+        raise InputError("the darkroom's prompts never end: say optimiser.steps")
+    found = DarkroomEditor.load(asked.world.editor[0].partition(":")[2])
+    sources = prompts.stored(arguments.photos, arguments.out / "sources", SOURCES)
+    drawn = prompts.Prompts(sources, found, seed=asked.optimiser.seed)
+    rows = prompts.dataset(drawn, steps * asked.rollouts.prompts)
+    grpo.train(asked, found, prompts.PromptJudge(drawn), out, dataset=rows, tell=tell)
 
 
 def pack(arguments: argparse.Namespace) -> None:
-    """Step 4: ONNX files and manifest into the package."""
-    packing.pack(arguments.out)
+    """Step 6: ONNX files and manifest into the package."""
+    packing.pack(arguments.out, models=("editor", "thinker"), stage=arguments.stage)
+
+
+def _recipe(name: str, arguments: argparse.Namespace, kind: type[R]) -> R:
+    asked = recipe.read(
+        "grpo" if name == "grpo" else "sft", arguments.recipes / f"{name}.toml", arguments.said
+    )
+    assert isinstance(asked, kind)  # noqa: S101 that is what this kind reads
+    return asked
 
 
 def main() -> None:
     """Run the steps asked for."""
     parser = argparse.ArgumentParser(prog="editthinker.training.darkroom", description=__doc__)
     parser.add_argument("step", choices=[*STEPS, "all"])
+    parser.add_argument("said", nargs="*", metavar="key=value", help="in place of what the recipe says")
     parser.add_argument("--out", type=Path, default=Path("checkpoints"))
+    parser.add_argument("--recipes", type=Path, default=Path("recipes/darkroom"))
     parser.add_argument("--photos", type=Path, default=Path("training-photos"))
-    parser.add_argument(
-        "--minutes", type=float, default=thinker.Recipe().minutes, help="time for the thinker"
-    )
     parser.add_argument("--sources", type=int, default=4000, help="small source pictures to draw")
     parser.add_argument("--answers", type=int, default=30_000, help="instructions to ask the editor")
+    parser.add_argument("--stage", choices=packing.STAGES, default="grpo", help="which thinker to export")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(arguments.threads)
     cv2.setNumThreads(1)
-    work = dict(zip(STEPS, (train_editor, collect_answers, train_thinker, pack), strict=True))
-    for step in STEPS if arguments.step == "all" else (arguments.step,):
-        logging.info("step %s, into %s", step, arguments.out)
-        work[step](arguments)
+    work = (train_editor, collect_answers, train_words, train_thinker, reinforce, pack)
+    for name, step in zip(STEPS, work, strict=True):
+        if arguments.step in (name, "all"):
+            tell("step %s", name)
+            step(arguments)
 
 
 if __name__ == "__main__":

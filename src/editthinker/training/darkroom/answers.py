@@ -1,7 +1,7 @@
 """What the trained editor makes of many instructions: the raw material of the expert's trajectories.
 
-In: the exported editor, a count, a seed. Out: `answers.jsonl`: instruction, group, target program, the
-editor's answer to the user's words and to plain words. Appends, so an interrupted run goes on.
+In: the exported editor, a count, a seed. Out: a file of lines: instruction, group, what was said in its
+order, the editor's answer to the user's words and to plain words. Appends, so an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from typing import Any
 from editthinker.darkroom import spelling
 from editthinker.darkroom.editor import ProgramWriter
 from editthinker.darkroom.language import sentences
-from editthinker.darkroom.language.slips import stumble
+from editthinker.darkroom.language.slips import MORE_FILLERS, stumble
 from editthinker.darkroom.wording import fold_quotes, unfold_quotes
 from editthinker.training.darkroom.trajectories import GROUP_WEIGHTS
+
+FILE = "wishes.jsonl"
+SPLIT = "more"
 
 
 def collect(writer: ProgramWriter | None, out: Path, count: int, *, seed: int = 0) -> None:
@@ -27,18 +30,18 @@ def collect(writer: ProgramWriter | None, out: Path, count: int, *, seed: int = 
         for number in range(done, count):
             rng = random.Random(f"{seed}:{number}")
             group = rng.choices(list(GROUP_WEIGHTS), list(GROUP_WEIGHTS.values()))[0]
-            utterance = sentences.draw(rng, "train", group)
+            utterance = sentences.draw(rng, SPLIT, group)
             folded, strings = fold_quotes(utterance.instruction)
-            instruction = unfold_quotes(stumble(rng, folded), strings)
+            instruction = unfold_quotes(stumble(rng, folded, fillers=MORE_FILLERS), strings)
             row: dict[str, Any] = {
                 "instruction": instruction,
                 "group": group,
-                "target": spelling.spell(utterance.program),
+                "said": [spelling.spell_operation(operation) for operation in utterance.said],
                 "answers": [],
                 "plain": [],
             }
             if writer:
-                plain = sentences.plain(utterance.program)
+                plain = sentences.plain(utterance.said)
                 # `<text>` in plain words stands for a quoted string, as the thinker's answer will have it.
                 plain = plain.replace("<text>", '"text"')
                 row["answers"] = [spelling.spell(writer.write(instruction, seed=number))]

@@ -4,52 +4,115 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from editthinker.darkroom.thinker import DarkroomThinker
 from editthinker.training.darkroom import export
 
 WEIGHTS = Path(__file__).parents[2] / "darkroom" / "weights"
+EDITORS = {"small": "editor-small", "base": "editor", "large": "editor-large"}
+"""What the folder and the files of an editor are called, by its size in `editor.SIZES`."""
+STAGES = ("words", "sft", "grpo")
+"""The folders of the thinker's trainings, each begun with the one before."""
+LOG = "log.jsonl"
+DATA = "generated language; training-photos/ (licences in its manifest); procedural scenes"
 
 
-def pack(checkpoints: Path, weights: Path = WEIGHTS) -> None:
-    """Export both models into `weights` and write `MANIFEST.toml` anew."""
+def pack(
+    checkpoints: Path, weights: Path = WEIGHTS, *, models: Sequence[str], stage: str = STAGES[-1]
+) -> None:
+    """Export these models into `weights` and write their part of `MANIFEST.toml`; the rest of it stays.
+
+    `stage`: the training whose result is the thinker.
+    """
     weights.mkdir(exist_ok=True)
-    editor, thinker = checkpoints / "editor", checkpoints / "thinker"
-    export.export_decoder(export.load_editor(editor / "model"), weights / "editor.onnx")
-    model = export.load_thinker(thinker / "model")
-    export.export_decoder(model, weights / "thinker.decoder.onnx")
-    export.export_vision(model, weights / "thinker.vision.onnx")
-    for name, folder in (("editor", editor), ("thinker", thinker)):
+    manifest = weights / "MANIFEST.toml"
+    shipped = tomllib.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}
+    for name in models:
+        if name == "thinker":
+            export_thinker(checkpoints / stage, weights)
+            shipped[name] = _entry(name, weights, _taught(checkpoints, stage))
+            continue
+        folder = checkpoints / name
+        export.export_decoder(export.load_editor(folder / "model"), weights / f"{name}.onnx")
         (weights / f"{name}.tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
-    (weights / "MANIFEST.toml").write_text(_manifest(weights, checkpoints), encoding="utf-8")
+        shipped[name] = _entry(name, weights, course(folder / LOG))
+    manifest.write_text(_written(shipped), encoding="utf-8")
 
 
-def _manifest(weights: Path, checkpoints: Path) -> str:
+def export_thinker(folder: Path, into: Path) -> None:
+    """The three files of a thinker that the training room wrote."""
+    into.mkdir(exist_ok=True)
+    thinker = export.load_thinker(folder)
+    export.export_decoder(thinker, into / "thinker.decoder.onnx")
+    export.export_vision(thinker, into / "thinker.vision.onnx")
+    (into / "thinker.tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
+
+
+def exported(folder: Path) -> DarkroomThinker:
+    """What a training wrote as the thinker that the darkroom runs; exported beside it the first time."""
+    files = folder / "onnx"
+    if not (files / "thinker.tokenizer.json").exists():
+        export_thinker(folder, files)
+    vision, decoder = ((files / f"thinker.{half}.onnx").read_bytes() for half in ("vision", "decoder"))
+    return DarkroomThinker(vision, decoder, (files / "thinker.tokenizer.json").read_text(encoding="utf-8"))
+
+
+def _taught(checkpoints: Path, stage: str) -> dict[str, Any]:
+    """Every stage up to this one, with its course."""
+    return {
+        f"{one}_{fact}": value
+        for one in STAGES[: STAGES.index(stage) + 1]
+        for fact, value in course(checkpoints / one / "training" / LOG).items()
+    }
+
+
+def course(log: Path) -> dict[str, Any]:
+    """Steps, seconds and the last loss of a training, from its log; every interrupted part counts."""
+    seconds, last = [0.0], {}
+    for line in log.read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line)
+        if "loss" in entry:
+            last = entry
+            seconds[-1] = entry["seconds"]
+        else:  # a process began
+            seconds.append(0.0)
+    return {
+        "steps": last["step"],
+        "seconds": round(sum(seconds), 1),
+        "final_training_loss": round(last["loss"], 4),
+    }
+
+
+def _entry(name: str, weights: Path, learned: Mapping[str, Any]) -> dict[str, Any]:
+    files = []
+    for file in sorted(weights.glob(f"{name}.*")):
+        data = file.read_bytes()
+        files.append({"name": file.name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()})
+    size = next((size for size, editor in EDITORS.items() if editor == name), None)
+    recipe = f"editthinker.training.darkroom.editor.SIZES.{size}" if size else "recipes/darkroom"
+    return {
+        "licence": "Apache-2.0",
+        "recipe": recipe,
+        "data": "generated language" if size else DATA,
+        **learned,
+        "measured": f"not yet: run benchmarks/{'paper.py main' if size else 'darkroom_table.py'}",
+        "files": files,
+    }
+
+
+def _written(shipped: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [
         "# Written by `python -m editthinker.training.darkroom export`; checked whenever weights are loaded.",
         "",
     ]
-    for model in ("editor", "thinker"):
-        log = (checkpoints / model / "log.jsonl").read_text().splitlines()
-        last = json.loads(log[-1])
-        lines += [
-            f"[{model}]",
-            'licence = "Apache-2.0"',
-            f'recipe = "editthinker.training.darkroom.{model}.Recipe"',
-            'data = "generated language; training-photos/ (licences in its manifest); procedural scenes"',
-            f"steps = {last['step']}",
-            f"seconds = {last['seconds']}",
-            f"final_training_loss = {last['loss']}",
-            'measured = "not yet: run benchmarks/darkroom_table.py"',
-            "",
-        ]
-        for file in sorted(weights.glob(f"{model}.*")):
-            data = file.read_bytes()
-            lines += [
-                f"[[{model}.files]]",
-                f'name = "{file.name}"',
-                f"size = {len(data)}",
-                f'sha256 = "{hashlib.sha256(data).hexdigest()}"',
-                "",
-            ]
+    for name, entry in sorted(shipped.items()):
+        facts = {key: value for key, value in entry.items() if key != "files"}
+        lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in facts.items()), ""]
+        for file in entry["files"]:
+            lines += [f"[[{name}.files]]", *(f"{key} = {json.dumps(value)}" for key, value in file.items())]
+            lines.append("")
     return "\n".join(lines)

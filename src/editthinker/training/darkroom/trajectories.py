@@ -1,6 +1,6 @@
 """Expert trajectories for the thinker, one step at a time (paper section 4, in miniature).
 
-In: training photographs and scenes, the trained editor's answers (`answers.jsonl`), a seed. Out: steps: three
+In: training photographs and scenes, the trained editor's answers (`answers`), a seed. Out: steps: three
 views, the prompt, and the expert's reply. The same index always gives the same step.
 
 A step is one of: before any edit (the source shown as result), the first turn (the user's words were sent), a
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,9 +55,15 @@ class Request:
 
     instruction: str
     group: str
-    target: Program
+    said: Program
+    """In the order of the wish."""
     answers: tuple[Program, ...]
     plain_answers: tuple[Program, ...]
+
+    @property
+    def target(self) -> Program:
+        """What is to be executed."""
+        return ordered(self.said)
 
 
 class Sources:
@@ -130,7 +135,7 @@ def read_requests(path: Path) -> list[Request]:
         Request(
             r["instruction"],
             r["group"],
-            spelling.read(r["target"]),
+            tuple(spelling.read([*one, spelling.END])[0] for one in r["said"]),
             programs(r["answers"]),
             programs(r["plain"]),
         )
@@ -154,13 +159,6 @@ class Trajectories:
             if step is not None:
                 return step
 
-    def stream(self, start: int, stride: int = 1) -> Iterator[Step]:
-        """Steps `start`, `start + stride`, ... without end."""
-        index = start
-        while True:
-            yield self(index)
-            index += stride
-
     def _draw(self, rng: random.Random) -> Step | None:
         source, masks, colours = self._sources[rng.randrange(len(self._sources))]
         group = rng.choices(list(GROUP_WEIGHTS), list(GROUP_WEIGHTS.values()))[0]
@@ -180,36 +178,36 @@ class Trajectories:
             own = answers and rng.random() < OWN
             seen = rng.choice(answers) if own else disturb(rng, request.target, sorted(colours))
             seen = written(seen, strings or [rng.choice(sentences.TEXTS)])
-            sent = words if stage == "first" else self._plain_words(rng, request.target, sorted(colours))
+            sent = words if stage == "first" else plain_words(rng, request.said, sorted(colours))
         edited = render(source, seen, masks) if seen else source
         score = case.verdict(edited).score
         score = Score(round(score.semantic), round(score.quality))
-        difference = expert.compare(request.target, seen)
+        difference = expert.compare(request.said, seen)
         refined = expert.refine(
-            request.target,
+            request.said,
             difference.wrong,
             score,
             sent=sent,
             first_words=stage != "later",
             unasked=bool(difference.unasked),
         )
-        critique = Critique(score, expert.reasoning(request.target, seen), refined)
+        critique = Critique(score, expert.reasoning(request.said, seen), refined)
         return Step(
             layout.views(Picture.from_array(source), Picture.from_array(edited)), words, sent, critique
         )
 
-    @staticmethod
-    def _plain_words(rng: random.Random, target: Program, colours: list[str]) -> str:
-        """What may have been sent before: plain words, at times of a wish misunderstood.
 
-        If what was sent were always right, the thinker would learn to believe it and stop reading the wish.
-        """
-        meant = disturb(rng, target, colours) if rng.random() < MISUNDERSTOOD else target
-        if rng.random() < 0.7:
-            operations = list(meant)
-            rng.shuffle(operations)
-            cut = rng.randrange(len(operations) + 1)
-            parts = (sentences.plain(tuple(operations[:cut])), sentences.plain(tuple(operations[cut:])))
-            return ", ".join(part for part in parts if part)
-        failed = [operation for operation in meant if rng.random() < 0.5]
-        return sentences.plain(meant, first=failed)
+def plain_words(rng: random.Random, target: Program, colours: list[str]) -> str:
+    """What may have been sent before: plain words, at times of a wish misunderstood.
+
+    If what was sent were always right, the thinker would learn to believe it and stop reading the wish.
+    """
+    meant = disturb(rng, target, colours) if rng.random() < MISUNDERSTOOD else target
+    if rng.random() < 0.7:
+        operations = list(meant)
+        rng.shuffle(operations)
+        cut = rng.randrange(len(operations) + 1)
+        parts = (sentences.plain(tuple(operations[:cut])), sentences.plain(tuple(operations[cut:])))
+        return ", ".join(part for part in parts if part)
+    failed = [operation for operation in meant if rng.random() < 0.5]
+    return sentences.plain(meant, first=failed)

@@ -1,0 +1,165 @@
+"""Lessons for the darkroom's thinker, by number: the same number is always the same lesson.
+
+In: a number; for looking also `Trajectories`. Out: rows of token ids with a loss weight each (0 on the
+prompt), and batches of them. Two kinds: *words*, a wish and what it asks for in plain words, without images
+and so far cheaper; and *looking*, a whole critique of three views. Loss falls on the reply only; what is seen
+and the score weigh more than phrases, because they are what has to be learned by looking.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from editthinker.core import reply
+from editthinker.core.types import Critique, Score
+from editthinker.darkroom import expert, layout
+from editthinker.darkroom.language import sentences
+from editthinker.darkroom.language.slips import MORE_FILLERS, stumble
+from editthinker.darkroom.wording import fold_quotes, token_id
+from editthinker.training.darkroom.trajectories import Step, Trajectories, disturb
+
+GROUPS = {"direct": 2, "compound": 6, "preserve": 4, "reasoning": 4}
+"""How often each is drawn as words; compound wishes are the hardest to read."""
+SPLIT = "more"
+CHUNK = 32
+"""Rows of words that are computed together: a batch is cut by length, so that little of it is padding."""
+
+Part = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Token ids and their loss weights; the views where there are some."""
+
+    ids: list[int]
+    weights: list[float]
+    images: Any = None
+    """uint8 (3, 128, 128, 3)."""
+
+
+def utterance(rng: random.Random, split: str = SPLIT) -> tuple[str, sentences.Utterance]:
+    """A wish as it is read, quoted strings folded, and what it means."""
+    group = rng.choices(list(GROUPS), list(GROUPS.values()))[0]
+    drawn = sentences.draw(rng, split, group)
+    return stumble(rng, fold_quotes(drawn.instruction)[0], fillers=MORE_FILLERS), drawn
+
+
+def words(rng: random.Random) -> Iterator[str]:
+    """Texts for the tokenizer: prompts and replies without images."""
+    wish, drawn = utterance(rng)
+    program = drawn.said
+    seen = disturb(rng, drawn.program, [])
+    score = Score(rng.randrange(11), rng.randrange(11))
+    yield f"asked: {wish}\nsent: {rng.choice(('the same', 'nothing yet', sentences.plain(program)))}"
+    yield reply.render(Critique(score, expert.reasoning(program, seen), sentences.plain(program)))
+
+
+def reading(tokenizer: Tokenizer, rng: random.Random) -> Row:
+    """A row of words: an instruction, then what is wanted, in the order of the wish."""
+    wish, drawn = utterance(rng)
+    prompt = tokenizer.encode(layout.prompt(wish, "", images=0)).ids
+    wanted = tokenizer.encode(f" wanted: {sentences.plain(drawn.said)}.").ids
+    end = token_id(tokenizer, layout.IM_END)
+    return Row([*prompt, *wanted, end], [0.0] * len(prompt) + [1.0] * (len(wanted) + 1))
+
+
+def looking(tokenizer: Tokenizer, step: Step) -> Row:
+    """A row with views: the prompt and the expert's critique."""
+    prompt = tokenizer.encode(layout.prompt(step.instruction, step.sent)).ids
+    ids, weights = list(prompt), [0.0] * len(prompt)
+    for text, weight in segments(step.critique):
+        piece = tokenizer.encode(text).ids
+        ids += piece
+        weights += [weight] * len(piece)
+    return Row([*ids, token_id(tokenizer, layout.IM_END)], [*weights, 1.0], step.images)
+
+
+def segments(critique: Critique) -> list[tuple[str, float]]:
+    """The reply in pieces with their loss weights: what is seen and the scores count three times."""
+    seen, cut, rest = critique.reasoning.partition(" wanted:")
+    score = critique.score
+    if score is None:
+        raise ValueError("a critique without a score teaches nothing")
+    contents = (
+        [(seen, 3.0), (cut + rest, 1.0)],
+        [(f"{score.semantic:g}", 3.0)],
+        [(f"{score.quality:g}", 3.0)],
+    )
+    pieces: list[tuple[str, float]] = []
+    for fixed, content in zip(
+        layout.frame(), (*contents, [(critique.refined_instruction, 1.0)], []), strict=True
+    ):
+        pieces += [(fixed, 1.0), *content]
+    return pieces
+
+
+def of_words(tokenizer: Tokenizer, seed: int) -> Callable[[int], list[Row]]:
+    """Lessons of one row of words."""
+    return lambda number: [reading(tokenizer, random.Random(f"words:{seed}:{number}"))]
+
+
+def of_steps(
+    tokenizer: Tokenizer, trajectories: Trajectories, seed: int, *, beside: int
+) -> Callable[[int], list[Row]]:
+    """Lessons of one row with views and some of words `beside` it: language needs more rows than looking."""
+
+    def lesson(number: int) -> list[Row]:
+        rng = random.Random(f"beside:{seed}:{number}")
+        return [
+            looking(tokenizer, trajectories(number)),
+            *(reading(tokenizer, rng) for _ in range(beside)),
+        ]
+
+    return lesson
+
+
+def dataset(lesson: Callable[[int], list[Row]], count: int) -> Any:
+    """What TRL's trainers take: a `datasets.Dataset` of numbers that become lessons when asked for."""
+    from datasets import Dataset
+
+    def made(batch: Mapping[str, Sequence[int]]) -> dict[str, list[Any]]:
+        rows = [lesson(number) for number in batch["number"]]
+        return {"rows": rows, "images": rows}  # TRL leaves rows with "images" as they are
+
+    return Dataset.from_dict({"number": range(count)}).with_transform(made)
+
+
+class Collator:
+    """Lessons to what `thinker.Trainer` learns from: parts with views, and parts of words cut by length."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._end = token_id(tokenizer, layout.END_OF_TEXT)
+        self._pad = token_id(tokenizer, layout.IMAGE_PAD)
+
+    def __call__(self, lessons: Sequence[Mapping[str, Any]]) -> dict[str, list[Part]]:
+        """The batch."""
+        rows = sorted((row for lesson in lessons for row in lesson["rows"]), key=lambda row: len(row.ids))
+        seeing = [row for row in rows if row.images is not None]
+        reading = [row for row in rows if row.images is None]
+        return {
+            "looking": [self.part(seeing)] if seeing else [],
+            "words": [self.part(reading[at : at + CHUNK]) for at in range(0, len(reading), CHUNK)],
+        }
+
+    def part(self, rows: Sequence[Row]) -> Part:
+        """Padded ids, weights, rotary positions and, if there are some, patches."""
+        width = max(len(row.ids) for row in rows)
+        ids = np.full((len(rows), width), self._end)
+        weights = np.zeros((len(rows), width), np.float32)
+        positions = np.zeros((3, len(rows), width), np.int64)
+        for place, row in enumerate(rows):
+            ids[place, : len(row.ids)] = row.ids
+            weights[place, : len(row.ids)] = row.weights
+            images = [at for at, token in enumerate(row.ids) if token == self._pad]
+            positions[:, place] = layout.positions(images[:: layout.TOKENS], width)
+        arrays = {"ids": ids, "weights": weights, "positions": positions}
+        if rows[0].images is not None:
+            arrays["patches"] = layout.patches(np.concatenate([row.images for row in rows]))
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}

@@ -1,0 +1,258 @@
+"""The darkroom's thinker: made from nothing, taught words, then to look, then reinforced."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("trl")
+
+import torch
+from safetensors.torch import load_file
+
+from editthinker.core import reply
+from editthinker.core.errors import InputError
+from editthinker.core.images import Picture
+from editthinker.core.types import Critique, Score
+from editthinker.darkroom import layout
+from editthinker.darkroom.editor import DarkroomEditor
+from editthinker.darkroom.language import sentences
+from editthinker.testing import photograph
+from editthinker.thinkers.local import processor
+from editthinker.training import checkpoints, grpo, recipe, watching
+from editthinker.training.darkroom import answers, lessons, nets, packing, prompts, reading, thinker
+from editthinker.training.darkroom.trajectories import Sources, Trajectories, read_requests
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning"),
+]
+RECIPES = Path(__file__).parents[2] / "recipes" / "darkroom"
+SMALL = ("model.base=darkroom:small", "optimiser.batch=4", "optimiser.at_once=4", "saving.every=1")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_tokenizer() -> Any:
+    """A tokenizer of a few rows: the whole one takes seconds."""
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        few = nets.learned(300, vocabulary=600)
+        patch.setattr(nets, "learned", lambda: few)
+        yield
+
+
+@pytest.fixture(scope="module")
+def trajectories(tmp_path_factory: pytest.TempPathFactory) -> Trajectories:
+    """Steps on two small pictures; no editor was asked."""
+    file = tmp_path_factory.mktemp("wishes") / answers.FILE
+    answers.collect(None, file, 60)
+    return Trajectories(
+        Sources([photograph(96, 96, seed=seed).array() for seed in (0, 1)]), read_requests(file)
+    )
+
+
+def asked(name: str, out: Path, *said: str) -> recipe.SftRecipe:
+    made = recipe.read("sft", RECIPES / f"{name}.toml", [*SMALL, *said, f"out={out}"])
+    assert isinstance(made, recipe.SftRecipe)
+    return made
+
+
+# --- made from nothing ---
+
+
+def test_the_processor_writes_what_the_darkroom_reads(tmp_path: Path) -> None:
+    net, feeds = nets.made("darkroom:small")
+    net.save_pretrained(tmp_path)
+    feeds.save_pretrained(tmp_path)
+    again = processor.load(str(tmp_path), net.config)
+    content = [
+        *({"type": "image"} for _ in range(3)),
+        {"type": "text", "text": layout.question("Warmer", "Warmer")},
+    ]
+    text = again.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+    )
+    views = layout.views(photograph(128, 96, seed=0), photograph(128, 96, seed=1))
+    inputs = again(text=[text], images=[list(views)], return_tensors="pt")
+    assert inputs["input_ids"][0].tolist() == nets.learned().encode(layout.prompt("Warmer", "Warmer")).ids
+    np.testing.assert_allclose(inputs["pixel_values"].numpy(), layout.patches(views), atol=1e-5)
+
+
+def test_a_reply_without_special_tokens_keeps_its_frame_and_its_quotes() -> None:
+    tokenizer = nets.processor(nets.learned()).tokenizer
+    said = reply.render(Critique(Score(10, 7), "seen: nothing.", "write <text> at the top"))
+    ids = tokenizer(said)["input_ids"]
+    assert tokenizer.decode(ids, skip_special_tokens=True) == said
+    for piece in (*layout.frame(), *"0123456789"):
+        assert tokenizer.convert_tokens_to_ids(piece) in ids or piece.isdigit()
+    assert len(tokenizer("10")["input_ids"]) == 2  # a score is read digit by digit
+
+
+def test_the_same_name_is_the_same_base() -> None:
+    one, two = (checkpoints.load(asked("words", Path("x")).model) for _ in range(2))
+    assert one.identity == two.identity
+    assert all(weight.requires_grad for weight in one.model.parameters())
+    with pytest.raises(InputError, match="small, base, large"):
+        nets.made("darkroom:huge")
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's tracing exporter warns about itself
+def test_what_is_exported_reads_as_it_was_trained(tmp_path: Path) -> None:
+    base(tmp_path)
+    wish = "make it warmer, then add a frame"
+    trainee = checkpoints.load(asked("words", tmp_path, f"model.base={tmp_path}").model, for_training=False)
+    trainee.model.eval()
+    prompt = trainee.processor.tokenizer(layout.prompt(wish, "", images=0), return_tensors="pt")["input_ids"]
+    written = trainee.model.generate(input_ids=prompt, max_new_tokens=40, do_sample=False)[
+        0, prompt.shape[1] :
+    ]
+    ours, _ = packing.exported(tmp_path)._reading(wish)
+    assert len(written) == 40
+    assert ours.startswith(trainee.processor.tokenizer.decode(written)[:40])
+    assert (tmp_path / "onnx" / "thinker.vision.onnx").is_file()
+
+
+# --- lessons ---
+
+
+def test_a_lesson_is_its_number() -> None:
+    tokenizer = nets.learned()
+    lesson = lessons.of_words(tokenizer, 0)
+    assert lesson(7) == lesson(7)
+    assert lesson(7) != lesson(8)
+    assert lesson(7) != lessons.of_words(tokenizer, 1)(7)
+
+
+def test_only_what_is_wanted_is_learned_from_words() -> None:
+    tokenizer = nets.learned()
+    (row,) = lessons.of_words(tokenizer, 0)(3)
+    learned = [token for token, weight in zip(row.ids, row.weights, strict=True) if weight]
+    text = tokenizer.decode(learned, skip_special_tokens=False)
+    rng = random.Random("words:0:3")
+    assert text == f" wanted: {sentences.plain(lessons.utterance(rng)[1].said)}.{layout.IM_END}"
+
+
+def test_what_is_seen_and_the_score_weigh_more(trajectories: Trajectories) -> None:
+    tokenizer = nets.learned()
+    step = trajectories(0)
+    row = lessons.looking(tokenizer, step)
+    heavy = tokenizer.decode(
+        [i for i, w in zip(row.ids, row.weights, strict=True) if w == 3], skip_special_tokens=False
+    )
+    seen = step.critique.reasoning.partition(" wanted:")[0]
+    score = step.critique.score
+    assert score is not None
+    assert heavy.strip() == f"{seen}{score.semantic:g}{score.quality:g}"
+    whole = tokenizer.decode(
+        [i for i, w in zip(row.ids, row.weights, strict=True) if w], skip_special_tokens=False
+    )
+    assert whole == reply.render(step.critique) + layout.IM_END
+
+
+def test_a_batch_cut_by_length_has_the_loss_of_the_whole() -> None:
+    tokenizer = nets.learned()
+    net, _ = nets.made("darkroom:small")
+    lesson = lessons.of_words(tokenizer, 0)
+    collate = lessons.Collator(tokenizer)
+    batch = collate([{"rows": lesson(number)} for number in range(40)])
+    assert [len(part["ids"]) for part in batch["words"]] == [32, 8]
+    assert batch["words"][0]["ids"].shape[1] < batch["words"][1]["ids"].shape[1]
+    whole = [collate.part([row for number in range(40) for row in lesson(number)])]
+    with torch.no_grad():
+        torch.testing.assert_close(thinker.mean_loss(net, batch["words"]), thinker.mean_loss(net, whole))
+
+
+# --- trained ---
+
+
+class Stopping(thinker.Trainer):
+    """Breaks off in the third step, as a killed process does."""
+
+    def training_step(self, *given: Any, **more: Any) -> Any:
+        if self.state.global_step == 2:
+            raise KeyboardInterrupt
+        return super().training_step(*given, **more)
+
+
+@pytest.mark.parametrize("stage", ["words", "sft"])
+def test_a_training_goes_on_exactly(
+    stage: str, tmp_path: Path, trajectories: Trajectories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = trajectories if stage == "sft" else None
+    said = ("optimiser.steps=3", "data.workers=0")
+    thinker.train(asked(stage, tmp_path / "once", *said), tmp_path / "once", trajectories=looked)
+    whole = thinker.Trainer
+    monkeypatch.setattr(thinker, "Trainer", Stopping)
+    with pytest.raises(KeyboardInterrupt):
+        thinker.train(asked(stage, tmp_path / "twice", *said), tmp_path / "twice", trajectories=looked)
+    assert watching.complete(tmp_path / "twice" / "training")[0].name == "checkpoint-2"
+    monkeypatch.setattr(thinker, "Trainer", whole)
+    thinker.train(asked(stage, tmp_path / "twice", *said), tmp_path / "twice", trajectories=looked)
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("once", "twice"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    begun = nets.made("darkroom:small")[0].state_dict()
+    moved = {name for name, weight in one.items() if not torch.equal(weight, begun[name])}
+    assert any(".language_model." in name for name in moved)
+    assert any(".visual." in name for name in moved) == (stage == "sft")
+
+
+def test_a_reading_is_right_with_all_clauses_in_any_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base(tmp_path)
+    rng = random.Random("reading:fresh:compound")
+    drawn = [sentences.draw(rng, "fresh", "compound") for _ in range(2)]
+    said = [sentences.plain(one.said[::-1]).split(", ") for one in drawn]
+    monkeypatch.setattr(reading, "read", lambda *_: [said[0], said[1][:-1]])
+    monkeypatch.setattr(sentences, "GROUPS", ("compound",))
+    assert reading.measure(tmp_path, 2, splits=["fresh"]) == {"fresh": {"compound": 0.5}}
+
+
+def test_endless_lessons_need_a_number_of_steps(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="say optimiser"):
+        thinker.train(asked("words", tmp_path, "optimiser.steps=null"), tmp_path)
+
+
+# --- reinforced ---
+
+
+def test_prompts_are_numbered_and_judged_exactly(tmp_path: Path) -> None:
+    drawn = prompts.Prompts(sources(tmp_path), DarkroomEditor.load())
+    row = drawn.row(1)
+    assert row == prompts.Prompts(sources(tmp_path), DarkroomEditor.load()).row(1) | {"images": row["images"]}
+    scene = drawn.scene(1)
+    assert row["instruction"] == scene.instruction
+    assert drawn.case(1).program == scene.drawn.program
+    assert drawn.case(1).visible
+
+
+def test_reinforcement_takes_two_steps(tmp_path: Path) -> None:
+    editor = DarkroomEditor.load()
+    drawn = prompts.Prompts(sources(tmp_path), editor)
+    said = ("optimiser.steps=2", "rollouts.group=2", "rollouts.prompts=2", "rollouts.max_tokens=16")
+    begun = f"model.base={base(tmp_path / 'base')}"
+    made = recipe.read("grpo", RECIPES / "grpo.toml", [*SMALL, *said, begun, f"out={tmp_path / 'out'}"])
+    assert isinstance(made, recipe.GrpoRecipe)
+    judge = prompts.PromptJudge(drawn)
+    out = grpo.train(made, editor, judge, tmp_path / "out", dataset=prompts.dataset(drawn, 4))
+    assert (out / "model.safetensors").is_file()
+
+
+def base(folder: Path) -> Path:
+    net, feeds = nets.made("darkroom:small")
+    for weight in net.parameters():
+        weight.data = weight.data.half().float()  # as exported files hold them
+    net.save_pretrained(folder)
+    feeds.save_pretrained(folder)
+    return folder
+
+
+def sources(folder: Path) -> list[Path]:
+    paths = [folder / f"{seed}.png" for seed in (0, 1)]
+    for seed, path in enumerate(paths):
+        Picture.from_array(photograph(96, 96, seed=seed).array()).save(path, overwrite=True)
+    return paths
