@@ -298,9 +298,9 @@ def node_of_its_own(ready: Path, *words: str) -> Iterator[None]:
     small = ("--num-cpus", "1", "--object-store-memory", str(80 * 2**20), "--disable-usage-stats", "--block")
     with (
         ready.open("w") as log,
-        subprocess.Popen([ray, "start", *words, *small], stdout=log, stderr=subprocess.STDOUT),
+        subprocess.Popen([ray, "start", *words, *small], stdout=log, stderr=subprocess.STDOUT) as typed,
     ):
-        node = psutil.Process().children()[-1]
+        node = psutil.Process(typed.pid)
         assert any("Ray runtime started" in ready.read_text() or time.sleep(0.2) for _ in range(200))
         try:
             yield
