@@ -14,7 +14,6 @@ import asyncio
 import base64
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import loopback
 import numpy as np
 from PIL import Image
 
@@ -47,8 +47,6 @@ THOUGHT = "The photo is darker, as it should be, and its colours are those of an
 
 def serve(side: int) -> None:
     """An editing service and a chat endpoint, told apart by path; GET says how many bytes of images."""
-    import uvicorn
-
     images = [photo(side, shade).encode() for shade in (8, 16, 24, 32)]
     numbers, sent = count(), 0
 
@@ -68,16 +66,9 @@ def serve(side: int) -> None:
             await asyncio.sleep(THINK_SECONDS)
             answer = completion(REPLY.format(words=THOUGHT, number=number))
         body = json.dumps(answer).encode()
-        head = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": head})
-        await send({"type": "http.response.body", "body": body})
+        await loopback.answer(send, body)
 
-    # With the protocol named, asyncio sets TCP_NODELAY; without, every answer waits 40 ms for an ACK.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        print(listener.getsockname()[1], flush=True)
-        uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off")).run(sockets=[listener])
+    loopback.listen(app)
 
 
 def marked(png: bytes, number: int) -> bytes:

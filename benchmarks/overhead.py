@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import loopback
 import openai
 from PIL import Image
 
@@ -48,10 +49,6 @@ Call = Callable[[int], Awaitable[object]]
 
 def serve() -> None:
     """Answer every POST with what was last PUT; GET tells how many bytes of bodies came in since then."""
-    import socket
-
-    import uvicorn
-
     answer, arrived = b"{}", 0
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -67,16 +64,9 @@ def serve() -> None:
         elif scope["method"] == "POST":
             arrived += len(body)
         told = str(arrived).encode() if scope["method"] == "GET" else answer
-        head = [(b"content-type", b"application/json"), (b"content-length", str(len(told)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": head})
-        await send({"type": "http.response.body", "body": told})
+        await loopback.answer(send, told)
 
-    # With the protocol named, asyncio sets TCP_NODELAY; without, every answer waits 40 ms for an ACK.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        print(listener.getsockname()[1], flush=True)
-        uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off")).run(sockets=[listener])
+    loopback.listen(app)
 
 
 class Peer(AbstractContextManager["Peer"]):

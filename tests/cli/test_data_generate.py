@@ -19,20 +19,9 @@ from conftest import Run  # type: ignore[attr-defined]
 from editthinker.data.records import TrajectoryRow
 from editthinker.data.rows import Source
 from editthinker.data.stage import Counts
-from peers.makers import calls, lay_out
+from peers.makers import POOL, calls, lay_out
 
 WISHES = tuple(f"wish {number}" for number in range(6))
-POOL = (
-    "data",
-    "generate",
-    "samples.jsonl",
-    "--images",
-    "photos",
-    "--out",
-    "pool",
-    "--thinker",
-    "makers:expert",
-)
 ONE, TWO = ("--editor", "makers:one"), ("--editor", "makers:two")
 
 

@@ -18,19 +18,8 @@ from editthinker.data.records import StepRow, TrajectoryRow
 from editthinker.data.rows import Source
 from editthinker.data.stage import Counts
 from editthinker.runs import RunFolder
-from peers.makers import calls, lay_out
+from peers.makers import POOL, calls, lay_out
 
-POOL = (
-    "data",
-    "generate",
-    "samples.jsonl",
-    "--images",
-    "photos",
-    "--out",
-    "pool",
-    "--thinker",
-    "makers:expert",
-)
 SCORE = ("data", "score", "pool", "--judge")
 
 

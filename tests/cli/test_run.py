@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from conftest import Run  # type: ignore[attr-defined]
+from editthinker.cli.crew import OPTIONS, crew_of
+from editthinker.cli.run import BatchOrder
 from editthinker.testing import photograph
+from editthinker.wire.pooled import PooledEditor
 
 COUNTING = """
 from editthinker.core.types import Score
@@ -169,6 +172,7 @@ def test_limit_concurrency_and_budget(run: Run, batch: Path) -> None:
         (("--images", "missing"), b"no folder of images"),
         (("--run", "photos"), b"is not empty"),
         (("--run", "new", "--resume"), b"no run at"),
+        (("--hedge", "--max-cost", "5"), b"--hedge asks twice at times"),
     ],
 )
 def test_what_cannot_be_is_refused(run: Run, batch: Path, more: tuple[str, ...], reason: bytes) -> None:
@@ -176,6 +180,13 @@ def test_what_cannot_be_is_refused(run: Run, batch: Path, more: tuple[str, ...],
     assert done.returncode == 2
     assert reason in done.stderr
     assert calls(batch) == 0
+
+
+def test_hedging_is_the_pools_business(tmp_path: Path) -> None:
+    order = BatchOrder(samples=tmp_path / "s.jsonl", run=tmp_path / "r", hedge=True)
+    crew = crew_of(order, {option: ["darkroom"] if option == "editor" else [] for option in OPTIONS})
+    assert isinstance(crew.editor, PooledEditor)
+    assert crew.editor.pool.hedge
 
 
 def test_a_wrong_key_ends_it(run: Run, batch: Path) -> None:

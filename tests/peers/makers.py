@@ -7,6 +7,12 @@ from pathlib import Path
 
 from editthinker.testing import photograph
 
+POOL = (
+    *("data", "generate", "samples.jsonl", "--images", "photos"),
+    *("--out", "pool", "--thinker", "makers:expert"),
+)
+"""The verb that makes a pool of trajectories with them, but for its editors."""
+
 MAKERS = '''
 import asyncio
 

@@ -79,7 +79,12 @@ def crew_of(
 ) -> Crew:
     """Everybody, each role a pool even of one: it finds out how much a server takes, and waits for it."""
     _check(called)
-    how: dict[str, Any] = {"patience": order.patience_seconds, "tell": tell}
+    if order.hedge and (order.run_editor_calls is not None or order.run_cost is not None):
+        raise InputError(
+            "--hedge asks twice at times, which --max-editor-calls and --max-cost could not hold back;"
+            " leave one of them out"
+        )
+    how: dict[str, Any] = {"patience": order.patience_seconds, "tell": tell, "hedge": order.hedge}
 
     def members(option: str, names_: list[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}

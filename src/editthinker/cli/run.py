@@ -105,6 +105,12 @@ class BatchOrder:
     concurrency: Annotated[
         str, _option(HOW, "--concurrency", "Samples at a time, or auto.", metavar="N|auto")
     ] = "auto"
+    hedge: Annotated[
+        bool,
+        _option(
+            HOW, "--hedge", "Ask a second server when one takes longer than nearly always; both may be paid."
+        ),
+    ] = False
     engine: Annotated[
         str,
         _option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from editthinker.cli import options
-from editthinker.cli.options import HOW, WHERE, Grouped
+from editthinker.cli.options import HOW, WHERE, Grouped, taking
 from editthinker.cli.terminal import inert, say
 
 if TYPE_CHECKING:
@@ -38,50 +38,37 @@ def _option(group: str, name: str, text: str, *more: str, **settings: Any) -> An
     return typer.Option(name, *more, help=text, rich_help_panel=group, **settings)
 
 
-File = Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file.", show_default=False)]
-Said = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="In place of what it says.", show_default=False),
-]
-DryRun = Annotated[
-    bool, _option(HOW, "--dry-run", "Say what it would need: parameters, memory, steps, hours; load nothing.")
-]
-Devices = Annotated[
-    int, _option(HOW, "--devices", "For --dry-run: GPUs that share the work.", min=1, metavar="N")
-]
-Tflops = Annotated[
-    float | None,
-    _option(HOW, "--tflops", "For --dry-run: what one device does, TFLOP/s.", min=0.001, metavar="X"),
-]
-Resume = Annotated[bool, _option(HOW, "--resume", "Insist that the training is there already.")]
-Merge = Annotated[bool, _option(WHERE, "--merge", "With LoRA: write the whole model too, into OUT/merged.")]
-
-
 @dataclass(frozen=True, kw_only=True)
-class _Order:
-    """What was said besides the recipe."""
+class TrainOrder:
+    """What was said of a training."""
 
-    dry_run: bool
-    devices: int
-    tflops: float | None
-    resume: bool
-    merge: bool
-    json: bool
-    quiet: bool
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file.", show_default=False)]
+    said: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="In place of what it says.", show_default=False),
+    ] = None
+    dry_run: Annotated[
+        bool,
+        _option(HOW, "--dry-run", "Say what it would need: parameters, memory, steps, hours; load nothing."),
+    ] = False
+    devices: Annotated[
+        int, _option(HOW, "--devices", "For --dry-run: GPUs that share the work.", min=1, metavar="N")
+    ] = 1
+    tflops: Annotated[
+        float | None,
+        _option(HOW, "--tflops", "For --dry-run: what one device does, TFLOP/s.", min=0.001, metavar="X"),
+    ] = None
+    resume: Annotated[bool, _option(HOW, "--resume", "Insist that the training is there already.")] = False
+    merge: Annotated[
+        bool, _option(WHERE, "--merge", "With LoRA: write the whole model too, into OUT/merged.")
+    ] = False
+    json: options.Json = False
+    quiet: options.Quiet = False
 
 
 @app.command(cls=Grouped)
-def sft(
-    recipe: File,
-    said: Said = None,
-    dry_run: DryRun = False,
-    devices: Devices = 1,
-    tflops: Tflops = None,
-    resume: Resume = False,
-    merge: Merge = False,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-) -> int:
+@taking(TrainOrder)
+def sft(**said: Any) -> int:
     """Imitate: learn the answers of the steps, word for word.
 
     \b
@@ -96,24 +83,12 @@ def sft(
     command goes on where it stopped, exactly; what was changed in between is refused by name. Ctrl-C ends
     the step, writes a checkpoint and leaves with 130; twice does not wait.
     """  # noqa: D301 click looks for \b
-    order = _Order(
-        dry_run=dry_run, devices=devices, tflops=tflops, resume=resume, merge=merge, json=json, quiet=quiet
-    )
-    return _train("sft", recipe, said or [], order)
+    return _train("sft", TrainOrder(**said))
 
 
 @app.command(cls=Grouped)
-def grpo(
-    recipe: File,
-    said: Said = None,
-    dry_run: DryRun = False,
-    devices: Devices = 1,
-    tflops: Tflops = None,
-    resume: Resume = False,
-    merge: Merge = False,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-) -> int:
+@taking(TrainOrder)
+def grpo(**said: Any) -> int:
     """Reinforce: several replies to every step, an edit by each, and more of what made the image better.
 
     \b
@@ -128,17 +103,14 @@ def grpo(
     paid and never punished; when all servers are down the training waits for them (world.patience).
     Everything else is as for 'train sft'.
     """  # noqa: D301 click looks for \b
-    order = _Order(
-        dry_run=dry_run, devices=devices, tflops=tflops, resume=resume, merge=merge, json=json, quiet=quiet
-    )
-    return _train("grpo", recipe, said or [], order)
+    return _train("grpo", TrainOrder(**said))
 
 
-def _train(kind: Literal["sft", "grpo"], file: Path, said: list[str], order: _Order) -> int:
+def _train(kind: Literal["sft", "grpo"], order: TrainOrder) -> int:
     from editthinker.cli.exits import Exit
     from editthinker.training import recipe
 
-    asked = recipe.read(kind, file, said)
+    asked = recipe.read(kind, order.recipe, order.said or ())
     if order.dry_run:
         return _foresee(asked, order)
     out = asked.out or Path("trained") / asked.name
@@ -147,7 +119,7 @@ def _train(kind: Literal["sft", "grpo"], file: Path, said: list[str], order: _Or
     return Exit.DELIVERED
 
 
-def _play(asked: Recipe, out: Path, order: _Order, tell: Callable[[str], None]) -> Path:
+def _play(asked: Recipe, out: Path, order: TrainOrder, tell: Callable[[str], None]) -> Path:
     """The training itself. Raises `MissingExtra` when its libraries are not installed."""
     from editthinker.core.errors import MissingExtra
     from editthinker.training.recipe import SftRecipe
@@ -198,7 +170,7 @@ def _world(asked: GrpoRecipe, tell: Callable[[str], None]) -> tuple[PooledEditor
     return PooledEditor(Pool("editor", editors, **how)), PooledJudge(Pool("judge", judges, **how))
 
 
-def _foresee(asked: Recipe, order: _Order) -> int:
+def _foresee(asked: Recipe, order: TrainOrder) -> int:
     from json import dumps
 
     from editthinker.cli.exits import Exit
@@ -214,7 +186,7 @@ def _foresee(asked: Recipe, order: _Order) -> int:
     return Exit.DELIVERED
 
 
-def _told(folder: Path, asked: Recipe, order: _Order) -> None:
+def _told(folder: Path, asked: Recipe, order: TrainOrder) -> None:
     from json import dumps, loads
 
     from editthinker.training import watching
