@@ -39,6 +39,9 @@ RECIPE = "recipe.toml"
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 FULL_SAID = ("No space left", "File too large", "PytorchStreamWriter failed", "unexpected pos")
 """As safetensors and torch say it."""
+LOGS = "TENSORBOARD_LOGGING_DIR"
+OWN_LOGS = os.environ.get(LOGS)
+"""What the user said. A process may train several times, and each time has a place of its own."""
 Tell = Callable[[str], None]
 
 
@@ -295,7 +298,7 @@ class Session:
         write_atomically(path, text.encode(), overwrite=True)
 
     def _reporters(self) -> list[str]:
-        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(self.place / "tensorboard"))
+        os.environ[LOGS] = OWN_LOGS or str(self.place / "tensorboard")
         there: list[str] = [name for name in self.recipe.saving.report_to if find_spec(name)]
         for name in self.recipe.saving.report_to:
             if name not in there:
