@@ -6,7 +6,6 @@ import base64
 import hashlib
 import math
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from editthinker.benchmarks.suite import Case, Reply
 from editthinker.core.types import Critique, Edited, Sample, Score, Stop, StopReason, Trajectory, Turn
 from editthinker.runs.folder import RunFolder
 from editthinker.testing.behaviour import photograph
+from peers.pages import Page
 
 HOSTILE = (
     "</script><script>document.title='pwned'</script>",
@@ -67,26 +67,6 @@ def written(out: Path, places: tuple[Path, Path], names: tuple[str, str] = ("a",
     found = [against(*runs, rules, names) for rules in ("strict", "paper")]
     write_html(out, places, runs, found, None)
     return Page(out)
-
-
-class Page(HTMLParser):
-    """What a parser sees of a page."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.html = path.read_text(encoding="utf-8")
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words = ""
-        self.feed(self.html)
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attributes)))
-
-    def handle_data(self, data: str) -> None:
-        self.words += data
-
-    def of(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 def test_nothing_in_it_acts_and_nothing_is_fetched(tmp_path: Path) -> None:

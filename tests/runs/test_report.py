@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from editthinker.core.types import Critique, Edited, EditRequest, Sample, Score
 from editthinker.runs import RunFolder, markup, report
 from editthinker.testing.behaviour import photograph
 from editthinker.testing.scripted import ScriptedEditor, ScriptedThinker
+from peers import pages
 
 Play = Callable[..., TrajectoryRecord]
 
@@ -74,24 +74,8 @@ TAGS = {
 }
 
 
-class Page(HTMLParser):
-    """What a parser sees of a page."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.html = path.read_text(encoding="utf-8")
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words = ""
-        self.feed(self.html)
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attributes)))
-
-    def handle_data(self, data: str) -> None:
-        self.words += data
-
-    def of(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
+class Page(pages.Page):
+    """A report."""
 
     def with_class(self, name: str) -> list[dict[str, str | None]]:
         return [a for _, a in self.tags if name in (a.get("class") or "").split()]
