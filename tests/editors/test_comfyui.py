@@ -323,10 +323,11 @@ async def cancelled(server: ComfyUI, call: asyncio.Future[Edited]) -> None:
         await call
 
 
-@pytest.mark.parametrize("old", [False, True])
-async def test_cancelling_interrupts_ours_and_only_ours(write: Write, old: bool) -> None:
+@pytest.mark.parametrize("late", [0.0, 0.3], ids=["", "before-the-answer"])
+@pytest.mark.parametrize("old", [False, True], ids=["new", "old"])
+async def test_cancelling_interrupts_ours_and_only_ours(write: Write, old: bool, late: float) -> None:
     server = ComfyUI(old=old)
-    server.hold = True
+    server.hold, server.answers_after = True, late
     with serving(server.app) as url:
         editor = editor_at(url, write(workflow()))
         first = asyncio.ensure_future(edit(editor))

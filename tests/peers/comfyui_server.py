@@ -52,6 +52,8 @@ class ComfyUI:
         self.uploads: dict[str, bytes] = {}
         self.prompts: list[dict[str, Any]] = []
         self.hold = self.refuse_sockets = self.drop_sockets = False
+        self.answers_after = 0.0
+        """Seconds between queueing an edit and saying so."""
         self.fail: dict[str, str] | None = None
         """exception_type and exception_message of the next InstructEdit."""
         self.next: deque[Response] = deque()
@@ -114,6 +116,7 @@ class ComfyUI:
             worker = asyncio.ensure_future(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
+            await asyncio.sleep(self.answers_after)
             return JSONResponse({"prompt_id": prompt_id, "number": len(self.prompts), "node_errors": {}})
 
         @app.get("/queue")

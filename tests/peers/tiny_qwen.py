@@ -52,9 +52,15 @@ def view_of(source: int, edited: int, words: str = "make the sky red") -> View:
     return View(Sample((photograph(seed=source),), words), words, photograph(seed=edited))
 
 
+def short_prompt(folder: Path) -> Path:
+    """A prompt file of a few words."""
+    file = folder / "short.txt"
+    file.write_text(SHORT_PROMPT)
+    return file
+
+
 def lessons(prompt: Path) -> list[Lesson]:
-    """Writes the short prompt; under it, two photos one way round and the other, with a reply each."""
-    prompt.write_text(SHORT_PROMPT)
+    """Under the short prompt, two photos one way round and the other, with a reply each."""
     asked = prompts.load("grammar", str(prompt))
     return [(asked.parts(view_of(0, 1)), REPLY), (asked.parts(view_of(1, 0)), OTHER_REPLY)]
 

@@ -17,14 +17,14 @@ from editthinker.core.types import Sample
 from editthinker.resolve import resolve_editor, resolve_thinker
 from editthinker.testing.behaviour import check_thinker, photograph
 from editthinker.thinkers.local import LocalThinker, generating, loading
-from peers.tiny_qwen import lessons, plan_lesson, taught, tiny_qwen3vl, view_of
+from peers.tiny_qwen import lessons, plan_lesson, short_prompt, taught, tiny_qwen3vl, view_of
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def prompt(tmp_path_factory):
-    return tmp_path_factory.mktemp("prompt") / "short.txt"
+    return short_prompt(tmp_path_factory.mktemp("prompt"))
 
 
 @pytest.fixture(scope="module")

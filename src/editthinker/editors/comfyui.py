@@ -14,7 +14,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -128,21 +128,34 @@ class ComfyUIEditor:
     async def _run(self, graph: Mapping[str, Any], progress: _Progress) -> tuple[str, bytes]:
         """Queue a graph, wait for it, fetch its image. What is given up on leaves the server's queue."""
         client_id = uuid.uuid4().hex
-        # Older servers choose an id of their own; ours can withdraw an edit whose answer was not awaited.
-        prompt_id = str(uuid.uuid4())
-        try:
-            async with AsyncExitStack() as stack:
-                socket = await self._listen(client_id, stack)
-                body = {"prompt": graph, "client_id": client_id, "prompt_id": prompt_id}
-                queued = await self._ask("POST", "/prompt", json=body)
-                prompt_id = str(_table(queued, self._peer).get("prompt_id") or prompt_id)
+        async with AsyncExitStack() as stack:
+            socket = await self._listen(client_id, stack)
+            prompt_id = await self._queue(graph, client_id)
+            try:
                 if socket is not None:
                     await self._hear(socket, prompt_id, progress)
                 outcome = await self._outcome(prompt_id)
+            except asyncio.CancelledError:
+                await self._withdraw(prompt_id)
+                raise
+        return prompt_id, await self._fetch(outcome)
+
+    async def _queue(self, graph: Mapping[str, Any], client_id: str) -> str:
+        """The id of a queued edit; cancelled before the server has said it, the edit is withdrawn all the same."""
+        prompt_id = str(uuid.uuid4())
+        body = {"prompt": graph, "client_id": client_id, "prompt_id": prompt_id}
+        asked = asyncio.ensure_future(self._ask("POST", "/prompt", json=body))
+
+        def said(answer: Response) -> str:  # older servers choose an id of their own
+            return str(_table(answer, self._peer).get("prompt_id") or prompt_id)
+
+        try:
+            return said(await asyncio.shield(asked))
         except asyncio.CancelledError:
+            with suppress(EditThinkerError, TimeoutError), attributed(self._peer):
+                prompt_id = said(await asyncio.wait_for(asked, WITHDRAW_SECONDS))
             await self._withdraw(prompt_id)
             raise
-        return prompt_id, await self._fetch(outcome)
 
     async def _listen(self, client_id: str, stack: AsyncExitStack) -> ClientConnection | None:
         """The websocket of this edit; None when there is none to be had, which polling makes up for."""
