@@ -19,7 +19,7 @@ from editthinker.benchmarks.layout import find_results, lay_out
 from editthinker.benchmarks.prompts import Prompts
 from editthinker.benchmarks.showing import Shown
 from editthinker.benchmarks.suite import Answers, Case, Reply, Scores, Unparsed
-from editthinker.benchmarks.table import RULES, Table
+from editthinker.benchmarks.table import RULES, Rules, Table
 from editthinker.core.errors import InputError
 from editthinker.runs.opening import opened
 from peers.kris_data import written
@@ -237,6 +237,14 @@ def test_strict_counts_everything(tmp_path: Path) -> None:
     assert value(table, "Spatial Perception") == 0
     official = KRIS.aggregate(*made_up(tmp_path), "official")
     assert table.value.mean < official.value.mean
+
+
+@pytest.mark.parametrize("rules", ["official", "paper", "strict"])
+def test_a_mark_that_no_float_holds_ends_nothing(tmp_path: Path, rules: Rules) -> None:
+    cases, answers = made_up(tmp_path)
+    huge = {**answers["color_change/1"], "quality": (Reply(f'{{"quality_score": {"9" * 400}}}'),)}
+    table = KRIS.aggregate(cases, {**answers, "color_change/1": huge}, rules)
+    assert math.isfinite(value(table, "Procedural Knowledge"))
 
 
 def test_strict_takes_a_second_reply_and_the_scripts_do_not(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ from editthinker.core.errors import InputError
 from editthinker.core.files import shown
 from editthinker.runs.folder import RunFolder
 
+Images = Mapping[str, int]
+"""Case to the turn whose image is meant; 0: the source. Images that were judged only."""
+
 
 @dataclass(frozen=True)
 class Scoring:
@@ -61,7 +64,7 @@ class Scoring:
 
     def table(self, rules: Rules) -> Table:
         """Of what was delivered."""
-        table = self._table([one for one in self.asked if one.delivered], rules)
+        table = self._table(self._delivered, rules)
         number = max(1, len(self.cases))
         return replace(table, per_sample={role: calls / number for role, calls in self.calls.items()})
 
@@ -73,16 +76,7 @@ class Scoring:
         if not self.about.every_turn:
             return []
         last = max((one.turn for one in self.asked), default=0)
-        tables = []
-        for turn in range(1, last + 1):
-            reached: dict[str, int] = {}
-            for one in self.asked:
-                if one.turn <= turn:
-                    reached[one.case] = max(one.turn, reached.get(one.case, 0))
-            tables.append(
-                self._table([one for one in self.asked if one.turn == reached.get(one.case)], rules)
-            )
-        return tables
+        return [self._table(self._reached(turn), rules) for turn in range(1, last + 1)]
 
     def points(self, rules: Rules) -> list[Point]:
         """What would have been delivered after each number of turns, and its price; empty if not judged."""
@@ -91,8 +85,8 @@ class Scoring:
         last = max((len(course.delivered) for course in known), default=0)
         points = []
         for turns in range(1, last + 1):
-            asked, unjudged = self._after(turns)
-            table = self._table(asked, rules)
+            images, unjudged = self._after(turns)
+            table = self._table(images, rules)
             if unjudged:
                 words = f"{unjudged} samples: the source, given back, was not judged; the last image counts"
                 table = replace(table, flags=(words, *table.flags))
@@ -103,22 +97,37 @@ class Scoring:
             points.append(Point(turns, table, *calls))
         return points
 
-    def _after(self, turns: int) -> tuple[list[Asked], int]:
-        """What was asked of the images delivered after so many turns, and how many had to be replaced."""
-        images: dict[str, dict[int, list[Asked]]] = {}
+    @cached_property
+    def _judged(self) -> dict[str, dict[int, list[Asked]]]:
+        """Case to turn to what was asked of the image."""
+        judged: dict[str, dict[int, list[Asked]]] = {}
         for one in self.asked:
-            images.setdefault(one.case, {}).setdefault(one.turn, []).append(one)
-        found, replaced = [], 0
-        for case, judged in images.items():
+            judged.setdefault(one.case, {}).setdefault(one.turn, []).append(one)
+        return judged
+
+    @cached_property
+    def _delivered(self) -> Images:
+        return {one.case: one.turn for one in self.asked if one.delivered}
+
+    def _reached(self, turn: int) -> Images:
+        """The last image of each case up to this turn."""
+        reached = {case: [one for one in turns if one <= turn] for case, turns in self._judged.items()}
+        return {case: max(turns) for case, turns in reached.items() if turns}
+
+    def _after(self, turns: int) -> tuple[Images, int]:
+        """The images delivered after so many turns, and how many had to be replaced."""
+        found, replaced = {}, 0
+        for case, judged in self._judged.items():
             course = self.courses.get(case)
             if course is None or turns >= len(course.delivered):
-                found += [one for asked in judged.values() for one in asked if one.delivered]
-                continue
-            index = course.after(turns)
-            if index == SOURCE and SOURCE not in judged:  # judged before the source was asked about too
-                replaced += 1
-                index = max((turn for turn in judged if turn <= turns), default=SOURCE)
-            found += judged.get(index, [])
+                index = self._delivered.get(case)
+            else:
+                index = course.after(turns)
+                if index == SOURCE and SOURCE not in judged:  # judged before the source was asked about too
+                    replaced += 1
+                    index = max((turn for turn in judged if turn <= turns), default=SOURCE)
+            if index in judged:
+                found[case] = index
         return found, replaced
 
     def _calls(self, place: int, turns: int, courses: Sequence[Course]) -> int:
@@ -126,30 +135,32 @@ class Scoring:
         later = sum(one.calls(len(one.delivered))[place] - one.calls(turns)[place] for one in courses)
         return self.calls.get(("editor", "thinker")[place], 0) - later
 
-    def _table(self, asked: list[Asked], rules: Rules) -> Table:
+    def _table(self, images: Images, rules: Rules) -> Table:
         """The table of these images; the same ones, such as those of the last turn, are counted once."""
-        which = rules, frozenset((one.case, one.turn) for one in asked)
+        which = rules, frozenset(images.items())
         if which not in self._known:
-            self._known[which] = self._counted(asked, rules)
+            self._known[which] = self._counted(images, rules)
         return self._known[which]
 
     @cached_property
     def _known(self) -> dict[tuple[Rules, frozenset[tuple[str, int]]], Table]:
         return {}
 
-    def _counted(self, asked: list[Asked], rules: Rules) -> Table:
+    def _counted(self, images: Images, rules: Rules) -> Table:
         about = self.about
-        answers: dict[str, dict[str, list[Reply]]] = {}
-        for one in asked:
-            answers.setdefault(one.case, {})[one.kind] = self.replies.get(one.question, [])
+        asked = {case: self._judged[case][turn] for case, turn in images.items()}
+        answers = {
+            case: {one.kind: self.replies.get(one.question, []) for one in questions}
+            for case, questions in asked.items()
+        }
         table = self._benchmark.aggregate(self.cases, answers, rules)
         prompts = Prompts({}, about.origin, about.differences, about.unverified, about.source)
         table = stamped(table, prompts)
-        flags = [*self._unpublished(asked, answers)]
+        flags = _unpublished(asked, answers)
         if about.cases > len(self.cases):
             flags.append(f"only the first {len(self.cases)} of {about.cases} samples")
         comparable = table.comparable and not flags
-        if given_back := sum(one.turn == 0 for one in {(one.case, one.turn): one for one in asked}.values()):
+        if given_back := sum(turn == SOURCE for turn in images.values()):
             flags.append(
                 f"{given_back} samples: no turn was better than the source, which was judged instead"
             )
@@ -159,18 +170,20 @@ class Scoring:
     def _benchmark(self) -> Benchmark:
         return benchmark_named(self.about.benchmark, self.about.options)
 
-    def _unpublished(self, asked: list[Asked], answers: Answers) -> list[str]:
-        """A sentence for each judge that is not the published one."""
-        pairs = {
-            (reply.model, one.published)
-            for one in asked
-            for reply in answers[one.case][one.kind]
-            if reply.model and not is_model(reply.model, one.published)
-        }
-        return [
-            f"judged by {model}, published figures by {published}: not comparable"
-            for model, published in sorted(pairs)
-        ]
+
+def _unpublished(asked: Mapping[str, Sequence[Asked]], answers: Answers) -> list[str]:
+    """A sentence for each judge that is not the published one."""
+    pairs = {
+        (reply.model, one.published)
+        for case, questions in asked.items()
+        for one in questions
+        for reply in answers[case][one.kind]
+    }
+    return [
+        f"judged by {model}, published figures by {published}: not comparable"
+        for model, published in sorted(pairs)
+        if model and not is_model(model, published)
+    ]
 
 
 def is_model(answered: str, published: str) -> bool:

@@ -6,8 +6,9 @@ sample's values, so that two tables can be compared sample by sample.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 from editthinker.benchmarks.intervals import Estimate, estimate
@@ -36,6 +37,27 @@ class Scored:
     """Figure -> value on the scale that is printed; a figure that is not here has none for this case."""
     weight: float = 1.0
     """How much it counts where a mean runs over samples."""
+
+
+class Figures(Mapping[str, Estimate]):
+    """The figures of a line. Each is counted when it is first asked for: of most tables only one ever is."""
+
+    def __init__(self, names: Sequence[str], count: Callable[[str], Estimate]) -> None:
+        self._names, self._count = names, count
+        self._counted: dict[str, Estimate] = {}
+
+    def __getitem__(self, name: str) -> Estimate:
+        if name not in self._counted:
+            if name not in self._names:
+                raise KeyError(name)
+            self._counted[name] = self._count(name)
+        return self._counted[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +142,31 @@ def tabulate(
 
     `exact` gives the printed value of (line, figure) where it is no plain mean (rounded on the way, NaN).
     """
-    exact = exact or {}
+    belonging = members_of(scored, [name for name, _ in layout])
     lines = []
     for name, over in layout:
-        members = [one for one in scored if name in one.lines]
-        made = {}
-        for figure in figures:
-            value = figure_of(members, figure, over)
-            mean = exact.get((name, figure), value.mean)
-            made[figure] = Estimate(mean, value.low, value.high, value.n)
+        members = belonging[name]
+        means = {figure: mean for (line, figure), mean in (exact or {}).items() if line == name}
         states = [one.state for one in members]
         counts = {state: states.count(state) for state in STATES[1:]}
+        made = Figures(figures, partial(_figure, members, over, means))
         lines.append(Line(name, over, made, len(members), **counts))
     return tuple(lines)
+
+
+def members_of(scored: Iterable[Scored], lines: Iterable[str]) -> dict[str, list[Scored]]:
+    """The cases of each of these lines."""
+    members: dict[str, list[Scored]] = {name: [] for name in lines}
+    for one in scored:
+        for name in members.keys() & one.lines:
+            members[name].append(one)
+    return members
+
+
+def _figure(members: Sequence[Scored], over: Over, means: Mapping[str, float], figure: str) -> Estimate:
+    """One figure; a given mean stands in place of its own."""
+    value = figure_of(members, figure, over)
+    return replace(value, mean=means.get(figure, value.mean))
 
 
 def figure_of(members: Sequence[Scored], figure: str, over: Over) -> Estimate:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from editthinker.benchmarks.kris import scoring
-from editthinker.benchmarks.kris.scoring import CALLS, COUNTS, TEMPORAL, Marked
+from editthinker.benchmarks.kris.scoring import CALLS, COUNTS, NAN, TEMPORAL
 from editthinker.benchmarks.suite import Answers, Case, answered, judges_of, state_of
-from editthinker.benchmarks.table import Line, Over, Rules, Scored, Table, tabulate
+from editthinker.benchmarks.table import Figures, Line, Over, Rules, Scored, Table, members_of, tabulate
 
 ALL: Final = "all"
 WITHOUT: Final = "all without temporal"
@@ -25,19 +25,12 @@ SHORT: Final = {
     scoring.INSTRUCTION: "IF",
     scoring.KNOWLEDGE_MARK: "KP",
 }
+FIGURES: Final = (AVERAGE, *SHORT.values())
 
 _SLIP: Final = (
     "EditThinker's own replies differ: it asked gpt-4o-2024-11-20, and showed the edited image as the"
     " original one to the quality judge of the common categories"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    case: Case
-    scored: Scored
-    marked: Marked
-    """What counts."""
 
 
 def table(name: str, cases: Sequence[Case], answers: Answers, rules: Rules) -> Table:
@@ -51,45 +44,48 @@ def table(name: str, cases: Sequence[Case], answers: Answers, rules: Rules) -> T
         flags[_SLIP] = 0
     if lacking := [name for name in COUNTS if not any(case.category == name for case in known)]:
         flags[f"no samples of {', '.join(lacking)}"] = 0
-    rows = [_row(case, answers, rules, flags) for case in kept]
-    layout: list[tuple[str, Over]] = [(line, "samples") for line in _layout(rows)]
+    scored = tuple(_scored(case, answers, rules, flags) for case in kept)
+    layout: list[tuple[str, Over]] = [(line, "samples") for line in _layout(scored)]
     return Table(
         benchmark=name,
         rules=rules,
         headline=(ALL, AVERAGE),
-        lines=_lines(rows, layout, flat=rules == "paper"),
-        scored=tuple(row.scored for row in rows),
+        lines=_lines(scored, layout, flat=rules == "paper"),
+        scored=scored,
         flags=tuple(f"{words} ({count})" if count else words for words, count in flags.items()),
         judge=judges_of(answers),
     )
 
 
-def _layout(rows: Iterable[_Row]) -> list[str]:
-    present = {line for row in rows for line in row.scored.lines}
+def _layout(scored: Iterable[Scored]) -> list[str]:
+    present = {line for one in scored for line in one.lines}
     order = [ALL, WITHOUT, *(f"{kind} Knowledge" for kind in scoring.KNOWLEDGE), *scoring.DIMENSIONS]
     order += [category for members in scoring.DIMENSIONS.values() for category in members]
     return [line for line in order if line in present]
 
 
-def _lines(rows: Sequence[_Row], layout: Sequence[tuple[str, Over]], *, flat: bool) -> tuple[Line, ...]:
+def _lines(scored: Sequence[Scored], layout: Sequence[tuple[str, Over]], *, flat: bool) -> tuple[Line, ...]:
     """Lines whose average is over samples, or with `flat` over scores; criteria are over samples always."""
-    mean = scoring.score_flat if flat else scoring.sample_mean
+    averaged = tuple(SHORT.values()) if flat else (AVERAGE,)
     exact = {}
-    for line, _ in layout:
-        members = [row.marked for row in rows if line in row.scored.lines]
-        exact[line, AVERAGE] = mean(members)
-        for criterion, short in SHORT.items():
-            exact[line, short] = scoring.criterion_mean(members, criterion)
-    plain = tabulate([row.scored for row in rows], layout, tuple(SHORT.values()), exact)
-    weights = [replace(row.scored, weight=float(len(row.marked.percents) if flat else 1)) for row in rows]
-    averages = tabulate(weights, layout, (AVERAGE,), exact)
-    return tuple(
-        replace(line, figures={**average.figures, **line.figures})
-        for line, average in zip(plain, averages, strict=True)
-    )
+    for line, members in members_of(scored, [name for name, _ in layout]).items():
+        values = [one.values[name] for one in members for name in averaged if name in one.values]
+        exact[line, AVERAGE] = math.fsum(values) / len(values) if values else NAN
+    lines = tabulate(scored, layout, FIGURES, exact)
+    if not flat:
+        return lines
+    weighted = [replace(one, weight=float(len(SHORT.values() & one.values.keys()))) for one in scored]
+    averages = tabulate(weighted, layout, FIGURES, exact)
+    return tuple(_with_average(*both) for both in zip(lines, averages, strict=True))
 
 
-def _row(case: Case, answers: Answers, rules: Rules, flags: dict[str, int]) -> _Row:
+def _with_average(line: Line, other: Line) -> Line:
+    """The line with the average of the other."""
+    made = Figures(FIGURES, lambda name: (other if name == AVERAGE else line).figures[name])
+    return replace(line, figures=made)
+
+
+def _scored(case: Case, answers: Answers, rules: Rules, flags: dict[str, int]) -> Scored:
     wanted = scoring.criteria(case.category)
     marks: dict[str, int | None] = dict.fromkeys(wanted)
     readable: dict[str, bool] = {}
@@ -103,13 +99,12 @@ def _row(case: Case, answers: Answers, rules: Rules, flags: dict[str, int]) -> _
     _flag(case, state, marks, rules, flags)
     if rules == "strict":
         marks = {name: 1 if mark is None else mark for name, mark in marks.items()}
-    marked = Marked(case.category, marks)
-    if rules == "paper" and not marked.whole:
-        marked = Marked(case.category, {})
-    values = {SHORT[name]: value for name, value in marked.percents.items()}
-    if not math.isnan(average := scoring.sample_mean([marked])):
-        values[AVERAGE] = average
-    return _Row(case, Scored(case.id, case.category, state, _lines_of(case), values), marked)
+    values = {SHORT[name]: 25.0 * (mark - 1) for name, mark in marks.items() if mark is not None}
+    if rules == "paper" and len(values) < len(marks):
+        values = {}
+    if values:
+        values[AVERAGE] = math.fsum(values.values()) / len(values)
+    return Scored(case.id, case.category, state, _lines_of(case), values)
 
 
 def _found(kind: str, texts: Sequence[str], rules: Rules) -> Mapping[str, int | None]:

@@ -1,8 +1,8 @@
-"""KRIS-Bench's formulas: which judge calls a category has, how replies become marks, and the table of means.
+"""KRIS-Bench's formulas: which judge calls a category has, how replies become marks.
 
-In: replies and categories. Out: marks 1..5 and percentages. The parsers repeat the authors' scripts
-(mercurystraw/Kris_Bench, `metrics_*.py`) and those of the EditThinker evaluation (appletea233/EditThinker
-803d1a7, `eval/kris`), quirks included; `strict` reads only the JSON field that was asked for.
+In: replies and categories. Out: marks 1..5. The parsers repeat the authors' scripts (mercurystraw/Kris_Bench,
+`metrics_*.py`) and those of the EditThinker evaluation (appletea233/EditThinker 803d1a7, `eval/kris`), quirks
+included; `strict` reads only the JSON field that was asked for.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 COUNTS: Final[Mapping[str, int]] = {
@@ -76,8 +75,6 @@ CONSISTENCY, INSTRUCTION, QUALITY, KNOWLEDGE_MARK = "consistency", "instruction"
 CALLS: Final = (CONSISTENCY, INSTRUCTION, QUALITY)
 """The three judge calls of every sample; the second is the dual one where there is a knowledge score."""
 
-Marks = Mapping[str, int | None]
-
 
 def criteria(category: str) -> tuple[str, ...]:
     """The scores a sample of this category has."""
@@ -102,11 +99,12 @@ def _field(reply: str, criterion: str) -> dict[str, Any] | None:
 
 
 def _integer(value: Any) -> int | None:
-    """`int(value)` as the scripts do it: 4.7 is 4, "3" is 3, true is 1; None where that fails."""
+    """`int(value)` as the scripts do it: 4.7 is 4, "3" is 3, true is 1; None where it fails or is no mark."""
     try:
-        return int(value)
+        whole = int(value)
     except (ValueError, TypeError, OverflowError):
         return None
+    return whole if abs(whole) < 2**53 else None
 
 
 def _first(reply: str, patterns: Iterable[str]) -> int | None:
@@ -216,52 +214,17 @@ def marks_of(kind: str, reply: str, rules: str) -> dict[str, int | None]:
     return {call: _of_knowledge(reply, call, "[:：]?" if rules == "paper" else "[:：]")}
 
 
+_STATED: Final = {
+    name: re.compile(
+        rf"{name}[_ ]score[\"'*_`]*\s*[:：=]\s*[\"'*_`]*(?P<value>-?\d[\w.,/+-]*|[^\s,}}]*)", re.IGNORECASE
+    )
+    for name in (*CALLS, KNOWLEDGE_MARK)
+}
+_WHOLE: Final = re.compile(r"([1-5])(?:\.0+|/5)?[\"'*_`]*")
+
+
 def _strict(reply: str, criterion: str) -> int | None:
     """The whole number 1..5 of the asked field, which must stand once or always with the same value."""
-    stated = rf"{criterion}[_ ]score[\"'*_`]*\s*[:：=]\s*[\"'*_`]*(?P<value>-?\d[\w.,/+-]*|[^\s,}}]*)"
-    values = {match["value"].rstrip(".,") for match in re.finditer(stated, reply, re.IGNORECASE)}
-    if len(values) != 1:
-        return None
-    found = re.fullmatch(r"([1-5])(?:\.0+|/5)?[\"'*_`]*", values.pop())
+    values = {value.rstrip(".,") for value in _STATED[criterion].findall(reply)}
+    found = _WHOLE.fullmatch(values.pop()) if len(values) == 1 else None
     return int(found[1]) if found else None
-
-
-# ---- means ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Marked:
-    """One sample's category and marks; a mark that could not be read is None."""
-
-    category: str
-    marks: Marks
-
-    @property
-    def percents(self) -> dict[str, float]:
-        """What was read, (s - 1) * 25."""
-        return {name: 25.0 * (mark - 1) for name, mark in self.marks.items() if mark is not None}
-
-    @property
-    def whole(self) -> bool:
-        """Whether every score of the category was read."""
-        return all(self.marks.get(name) is not None for name in criteria(self.category))
-
-
-def criterion_mean(samples: Iterable[Marked], criterion: str) -> float:
-    """Mean of one score over the samples that have it."""
-    return _mean(sample.percents.get(criterion, NAN) for sample in samples)
-
-
-def _mean(values: Iterable[float]) -> float:
-    read = [value for value in values if not math.isnan(value)]
-    return math.fsum(read) / len(read) if read else NAN
-
-
-def sample_mean(samples: Iterable[Marked]) -> float:
-    """Mean over samples of each sample's mean; what the co-authors' published tables are (NaN for none)."""
-    return _mean(_mean(sample.percents.values()) for sample in samples)
-
-
-def score_flat(samples: Iterable[Marked]) -> float:
-    """Mean over all scores: samples with four weigh more (EditThinker's and BAGEL's tables)."""
-    return _mean(value for sample in samples for value in sample.percents.values())
