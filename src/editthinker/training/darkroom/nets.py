@@ -31,7 +31,7 @@ from editthinker.thinkers.local.processor import without_video
 from editthinker.training import checkpoints
 from editthinker.training.darkroom import lessons
 
-VOCABULARY = 2000
+VOCABULARY = 3000
 ROWS = 20_000
 """Lessons the tokenizer is learned from."""
 CHAT = (

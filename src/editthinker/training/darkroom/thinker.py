@@ -23,7 +23,7 @@ from editthinker.training.darkroom.lessons import Part
 from editthinker.training.darkroom.trajectories import Trajectories
 from editthinker.training.recipe import SftRecipe
 
-BESIDE = 3
+BESIDE = 4
 """Rows of words beside each row with views."""
 
 
