@@ -52,8 +52,8 @@ def test_none_is_no_thinker() -> None:
 
 
 def test_a_plain_name_may_have_a_colon() -> None:
-    assert resolve.resolve_editor("darkroom").info.name == "darkroom"
-    assert resolve.resolve_editor("darkroom:small").info.name == "darkroom:small"
+    for name in ("darkroom", "darkroom:small", "darkroom:large"):
+        assert resolve.resolve_editor(name).info.name == name
     with pytest.raises(UnknownName, match="darkroom:small"):
         resolve.resolve_editor("darkroom:tiny")
 

@@ -58,7 +58,7 @@ def _choose(logits: Floats, allowed: list[int], temperature: float, rng: np.rand
 
 
 class DarkroomEditor:
-    """The editor behind the names "darkroom" and "darkroom:small"."""
+    """The editor behind the names "darkroom", "darkroom:small" and "darkroom:large"."""
 
     def __init__(self, writer: ProgramWriter, *, temperature: float = 0.7, name: str = "darkroom") -> None:
         self._writer, self._temperature, self._name = writer, temperature, name
@@ -79,6 +79,11 @@ class DarkroomEditor:
     def small(cls) -> DarkroomEditor:
         """A weaker one, to measure with."""
         return cls.load("small")
+
+    @classmethod
+    def large(cls) -> DarkroomEditor:
+        """A stronger one, which also read the wordings that thinkers read."""
+        return cls.load("large")
 
     @cached_property
     def info(self) -> EditorInfo:

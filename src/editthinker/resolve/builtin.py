@@ -80,6 +80,12 @@ BUILTIN: tuple[Model, ...] = (
     ),
     Model(
         "editor",
+        "darkroom:large",
+        "the same, larger and widely read: understands more wordings, to measure with",
+        "editthinker.darkroom.editor:DarkroomEditor.large",
+    ),
+    Model(
+        "editor",
         "openai",
         "OpenAI's image models, or any server with /v1/images/edits (base_url=...)",
         "editthinker.editors.openai:OpenAIEditor",
