@@ -16,6 +16,8 @@ from editthinker.darkroom.judge import DarkroomJudge
 from editthinker.darkroom.photographs import photographs
 from editthinker.darkroom.thinker import ExpertThinker
 
+pytestmark = pytest.mark.slow
+
 
 def test_intervals_hold_the_mean() -> None:
     values = [0.0] * 30 + [1.0] * 70

@@ -17,6 +17,8 @@ import pytest
 
 from editthinker.testing import photograph
 
+pytestmark = pytest.mark.slow
+
 MODELS = """
 from editthinker.core.settings import Settings
 from editthinker.testing import ScriptedEditor, ScriptedThinker

@@ -22,6 +22,8 @@ from editthinker.testing import photograph
 from peers.painting import plain, png
 from peers.serving import serving
 
+pytestmark = pytest.mark.slow
+
 KEYS = ("canary-env-7f3a9c1e5b", "canary-file-2d8e6f4a0c")
 FAULTS = ("none", "500", "401", "429", "400", "html", "no-json", "cut", "slow", "refused")
 REPLY = '<think>fine</think><score>{"semantic": 9, "quality": 9}</score><answer>warmer</answer>'

@@ -20,6 +20,8 @@ from editthinker.data.stage import Counts
 from editthinker.runs import RunFolder
 from peers.makers import POOL, calls, lay_out
 
+pytestmark = pytest.mark.slow
+
 SCORE = ("data", "score", "pool", "--judge")
 
 

@@ -36,6 +36,8 @@ from peers.tiny_pipelines import (
     tiny_unknown,
 )
 
+pytestmark = pytest.mark.slow
+
 UNKNOWN = {"pipeline": "peers.unknown_pipeline:TintPipeline"}
 SMALL = {"pixels": str(128 * 64)}
 PIPELINES: dict[str, tuple[Callable[[Path], Path], dict[str, str]]] = {

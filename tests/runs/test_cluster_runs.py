@@ -59,6 +59,10 @@ def slow():
     return editor(0.8)
 
 
+def lasting():
+    return editor(4.0)
+
+
 def thinker():
     return ScriptedThinker()
 """
@@ -151,7 +155,7 @@ def ran(*words: str, code: int = 0) -> str:
     return output
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 40.0) -> None:
+def until(condition: Callable[[], object], what: str, seconds: float = 90.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"{what}: {Path('stderr.txt').read_text()}"
@@ -260,9 +264,9 @@ def test_more_workers_join_when_the_cluster_grows_and_none_outlives_the_driver(
 ) -> None:
     nodes.add(2)
     with started(
-        "--editor", "standing:slow", *WORK[2:], "--engine", "ray", "--address", nodes.cluster.address
+        "--editor", "standing:lasting", *WORK[2:], "--engine", "ray", "--address", nodes.cluster.address
     ) as run:
-        until(lambda: len(calls()) > 4, "no calls")
+        until(calls, "no calls")
         nodes.add(2)
         until(lambda: len({worker for worker, *_ in calls()}) > 1, "nobody joined")
         workers = {int(worker) for worker, *_ in calls()}

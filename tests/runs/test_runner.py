@@ -486,7 +486,7 @@ def test_a_full_disk_ends_the_run_and_loses_nothing_that_was_stored(
     _, tally = go(tmp_path / "run", entries, crew(again))
     assert tally.endings["finished"] == 12
     lost = first + len(again.requests) - 36
-    assert lost <= 8, "only what was under way"
+    assert lost <= len(entries), "only what was under way: at most one turn of a sample"
     assert results(tmp_path / "run").keys() == results(tmp_path / "whole").keys()
     assert {k: v[2] for k, v in results(tmp_path / "run").items()} == {
         k: v[2] for k, v in results(tmp_path / "whole").items()
