@@ -26,6 +26,7 @@ from editthinker.thinkers.local import processor
 from editthinker.training import checkpoints, grpo, recipe, watching
 from editthinker.training.darkroom import answers, lessons, nets, packing, prompts, reading, thinker
 from editthinker.training.darkroom.trajectories import Sources, Trajectories, read_requests
+from editthinker.training.session import Session
 
 pytestmark = [
     pytest.mark.slow,
@@ -117,6 +118,25 @@ def test_what_is_exported_reads_as_it_was_trained(tmp_path: Path) -> None:
 
 
 # --- lessons ---
+
+
+def test_other_lessons_are_no_going_on(tmp_path: Path, trajectories: Trajectories) -> None:
+    """Photographs, wishes and constants are no part of the recipe, but of what was begun."""
+    how = asked("sft", tmp_path / "out", "optimiser.steps=2", "optimiser.batch=1", "optimiser.at_once=1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(thinker.sft, "train", begun)
+        assert thinker.train(how, tmp_path / "out", trajectories=trajectories) == tmp_path / "out"
+        thinker.train(how, tmp_path / "out", trajectories=trajectories)
+        patch.setattr(lessons, "GROUPS", {"direct": 1})
+        with pytest.raises(InputError, match=r"the lessons .* not what the training"):
+            thinker.train(how, tmp_path / "out", trajectories=trajectories)
+
+
+def begun(how: recipe.SftRecipe, out: Path, *, dataset: Any, **_: Any) -> Path:
+    """As far as every training goes before its first step."""
+    with Session("sft", how, out, resume=False, tell=print) as session:
+        session.made(dataset)
+    return out
 
 
 def test_a_lesson_is_its_number() -> None:

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from editthinker.core.contracts import EditorInfo
 from editthinker.core.errors import EditorError, JudgeError, Refused, StoreError
 from editthinker.core.images import Picture
 from editthinker.core.types import Edited, EditRequest, Judged, Sample, Score
+from editthinker.darkroom import targets
+from editthinker.darkroom.judge import DarkroomJudge
+from editthinker.darkroom.program import Operation
 from editthinker.testing.behaviour import photograph
 from editthinker.testing.scripted import tinted
 from editthinker.training import rollouts
@@ -118,6 +122,17 @@ def until(true: Callable[[], bool]) -> None:
 
 def looked(world: Environment, wishes: Sequence[Wish]) -> list[Looks | None]:
     return world.looks(world.begin(wishes))
+
+
+def test_the_darkrooms_judge_knows_by_its_tag_what_was_wanted(
+    scenes: list[Scene], world: Callable[..., Environment]
+) -> None:
+    tagged = replace(scenes[0], tags={targets.TAG: targets.spelled((Operation("sepia"),))})
+    env = world(Painter(), DarkroomJudge())
+    known, unknown = looked(env, [Wish(tagged, "a"), Wish(scenes[1], "a")])
+    assert known
+    assert known[1].score
+    assert unknown is None
 
 
 def test_each_wish_gets_both_images_of_its_own_scene(world: Any, scenes: list[Scene]) -> None:

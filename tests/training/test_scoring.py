@@ -93,6 +93,12 @@ def test_what_is_wished_and_what_is_paid(tmp_path: Path) -> None:
     )
 
 
+def test_the_judge_gets_the_tags_of_a_step() -> None:
+    tags = {"darkroom.program": '[{"kind":"sepia"}]'}
+    assert scoring.scene_of(ROW | {"tags": tags}).tags == tags
+    assert scoring.scene_of(ROW).tags == {}
+
+
 def test_a_masked_rollout_is_in_no_mean() -> None:
     paid, figures = scored(Asked(None, None), [said("a deep red sky"), said("make it red")])
     assert paid == [None, pytest.approx(0.6)]

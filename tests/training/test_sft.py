@@ -120,6 +120,7 @@ def test_only_the_answer_is_learned(made: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     train(made, out, "optimiser.steps=3", "data.held_out=[]", trainer=Watched)
     made_of = lessons.Steps(next((out / "training").glob("train-*")), lessons.asking("grammar", None), 4096)
+    assert made_of[0]["tags"]["task"] == "style"
     answers = {f"{made_of.answer(number)}<|im_end|>\n" for number in range(len(made_of))}
     tokenizer = checkpoints.load(recipe.read("sft", made).model).processor.tokenizer
     learned = [tokenizer.decode(row[row != -100]) for batch in seen for row in batch["labels"]]

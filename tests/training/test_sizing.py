@@ -38,6 +38,15 @@ def test_real_sizes_without_weights(tmp_path: Path, name: str, parameters: int) 
     assert adapters.memory < 0.4 * plan.memory
 
 
+def test_a_base_made_from_nothing() -> None:
+    """Its rows are made too, so how long they are is assumed."""
+    words = Path(__file__).parents[2] / "recipes" / "darkroom" / "words.toml"
+    plan = sizing.foresee(recipe.read("sft", words, ["model.base=darkroom:small"]))
+    assert plan.shape_from == "made from nothing"
+    assert plan.tokens_are == "assumed"
+    assert 2e6 < plan.parameters == plan.trained < 3e6
+
+
 def test_a_tiny_training_needs_what_was_foretold(tmp_path: Path) -> None:
     file = training(tmp_path)
     asked = recipe.read("sft", file, ["model.freeze_vision=true", "optimiser.steps=null", "data.held_out=[]"])

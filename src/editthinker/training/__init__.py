@@ -11,7 +11,8 @@ the extra `[train]`; of the rest of the package only the command line imports th
     rollouts     refined instructions to images to scores, many at a time, none waited for too long; `kept` on
                  disk, so that nothing is asked twice
     sft, grpo    TRL's trainers, set up
-    session      what both share: the folder, resume, sentences for what breaks, the last word
+    session      what both share: the folder, resume, sentences for what breaks, the last word; `fingerprints`
+                 tell whether a training goes on with what it was begun with
     watching     between the steps: telling, bad numbers, leaving, sealing checkpoints
     measuring    what was learned, on steps never seen
     card         the model card

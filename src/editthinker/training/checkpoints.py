@@ -129,9 +129,9 @@ def freeze(net: Any, model: Model, label: str) -> None:
 def _loaded_as(model: Model) -> Any:
     import torch
 
-    if model.dtype != "auto":
+    if model.dtype in ("float32", "bfloat16"):
         return getattr(torch, model.dtype)
-    if not torch.cuda.is_available():
+    if model.dtype == "mixed" or not torch.cuda.is_available():
         return torch.float32
     return torch.float32 if _sharded() == "fsdp" and not model.lora else torch.bfloat16
 

@@ -70,7 +70,7 @@ def train(
         arguments = session.arguments(OURS) | settings(asked)
         trainee = session.model()
         session.steps("held_out", answered=True)
-        learned = dataset if dataset is not None else session.lessons(answered=False)
+        learned = session.made(dataset) if dataset is not None else session.lessons(answered=False)
         callbacks = session.callbacks()
         leaving = next(one for one in callbacks if isinstance(one, watching.Leaving))
         with Environment(

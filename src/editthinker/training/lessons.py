@@ -142,6 +142,7 @@ class Steps:
             "turn": row.turn,
             "sources": [image.path for image in row.images],
             "mask": row.mask.path if row.mask else "",
+            "tags": dict(row.tags),
         }
         return {**lesson, **known, "images": [shown_as(Path(path), self._pixels) for path in images]}
 

@@ -39,7 +39,9 @@ class Model(Settings):
     lora_alpha: int | None = Field(None, ge=1, description="scale of the adapters; None: twice the rank")
     lora_targets: str = Field("", description="expression of the layers that get one; '': the language model")
     quantise: Literal["none", "nf4"] = Field("none", description="nf4 with lora is QLoRA")
-    dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 on a GPU")
+    dtype: Literal["auto", "float32", "bfloat16", "mixed"] = Field(
+        "auto", description="mixed: kept in float32, computed with in bfloat16; auto: mixed on a GPU"
+    )
     attn: str = Field("", description="attention: sdpa, flash_attention_2, ...; '' lets the model choose")
     pixels: int = Field(1024 * 1024, ge=1024, description="images are shrunk to this many pixels")
     style: Literal["grammar", "history", "checklist", "json"] = Field(
@@ -63,7 +65,7 @@ class Optimiser(Settings):
     """`[optimiser]`: how weights move."""
 
     learning_rate: float = Field(2e-5, gt=0)
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="after the warm-up")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps over which the rate rises")
     weight_decay: float = Field(1e-6, ge=0)
     betas: tuple[float, float] = (0.9, 0.999)

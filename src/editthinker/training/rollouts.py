@@ -18,9 +18,9 @@ import hashlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from concurrent import futures
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -64,6 +64,8 @@ class Scene:
     """T_{t-1}, which new words must beat."""
     sources: tuple[Path, ...]
     mask: Path | None = None
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """For the judge only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +321,7 @@ class Environment:
         def opened() -> Sample:
             images = tuple(Picture.open(path) for path in scene.sources)
             mask = Picture.open(scene.mask) if scene.mask else None
-            return Sample(images, scene.instruction, id=scene.id, mask=mask)
+            return Sample(images, scene.instruction, id=scene.id, mask=mask, tags=scene.tags)
 
         return await asyncio.to_thread(opened)
 

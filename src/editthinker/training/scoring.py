@@ -91,9 +91,8 @@ def shown_in(row: Row) -> Shown:
 def scene_of(row: Row) -> Scene:
     """What is edited for this row."""
     sources = tuple(Path(path) for path in row["sources"])
-    return Scene(
-        row["id"], row["instruction"], row["sent"], sources, Path(row["mask"]) if row["mask"] else None
-    )
+    mask = Path(row["mask"]) if row["mask"] else None
+    return Scene(row["id"], row["instruction"], row["sent"], sources, mask, row.get("tags") or {})
 
 
 def text_of(completion: Any) -> str:

@@ -13,11 +13,10 @@ learned binds: the recipe but for `recipe.FREE`, the base, the content of the st
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,11 +24,9 @@ from typing import Any, Literal
 
 from editthinker.core.errors import EditThinkerError, InputError, StoreError
 from editthinker.core.files import cause, shown, write_atomically
-from editthinker.data.records import StepRow
-from editthinker.data.rows import Source
 from editthinker.runs.lock import Lock
 from editthinker.thinkers.local import loading
-from editthinker.training import card, checkpoints, lessons, measuring, recipe, watching
+from editthinker.training import card, checkpoints, fingerprints, lessons, measuring, recipe, watching
 from editthinker.training.recipe import Recipe
 
 INSIDE = "training"
@@ -107,7 +104,7 @@ class Session:
             return None
         limit = data.limit if side == "train" else data.held_out_limit
         limits = lessons.Limits(data.max_tokens, model.pixels, limit, answered)
-        content = digest(paths, model.prompt, limits)
+        content = fingerprints.of_files(paths, model.prompt, repr(limits))
         if side == "train":
             self._bind("steps", content, ", ".join(map(str, paths)))
         folder = self.place / f"{side}-{content[:12]}"
@@ -126,6 +123,11 @@ class Session:
         assert steps is not None  # noqa: S101 only the held-out side may be missing
         return steps.dataset()
 
+    def made(self, rows: Any) -> Any:
+        """Rows that are made by number rather than read; on resume they must be those they were."""
+        self._bind("lessons", fingerprints.of_rows(rows), "made by number")
+        return rows
+
     def arguments(self, ours: Collection[str] = ()) -> dict[str, Any]:
         """What TRL's configuration is given; `ours`: further keys that `[trl]` may not set."""
         import torch
@@ -143,7 +145,7 @@ class Session:
             "per_device_eval_batch_size": how.at_once,
             "gradient_accumulation_steps": how.batch // together,
             "learning_rate": how.learning_rate,
-            "lr_scheduler_type": how.schedule,
+            "lr_scheduler_type": how.schedule.replace("constant", "constant_with_warmup"),
             "warmup_steps": how.warmup,
             "weight_decay": how.weight_decay,
             "adam_beta1": how.betas[0],
@@ -153,7 +155,7 @@ class Session:
             "max_steps": how.steps or -1,
             "seed": how.seed,
             "data_seed": how.seed,
-            "bf16": gpu and self.recipe.model.dtype != "float32",
+            "bf16": self.recipe.model.dtype == "mixed" or (gpu and self.recipe.model.dtype != "float32"),
             "use_cpu": not gpu,
             "activation_checkpointing": how.save_memory,
             "logging_steps": saving.tell_every,
@@ -350,19 +352,6 @@ class Session:
         if newest is None:
             return "there is no checkpoint yet, the same command begins anew"
         return f"the same command goes on from step {newest.name.removeprefix(watching.PREFIX)}"
-
-
-def digest(paths: Sequence[Path], prompt: Path | None, limits: lessons.Limits) -> str:
-    """Of everything that decides which lessons come in which order."""
-    source = Source(StepRow, tuple(paths))
-    total = hashlib.sha256(repr(limits).encode())
-    for path in (*map(source.file, paths), *([prompt] if prompt else [])):
-        try:
-            with path.open("rb") as stream:
-                total.update(hashlib.file_digest(stream, "sha256").digest())
-        except OSError as error:
-            raise InputError(f"cannot read {shown(str(path))}: {cause(error)}") from error
-    return total.hexdigest()
 
 
 def full(error: BaseException) -> bool:

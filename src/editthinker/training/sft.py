@@ -51,7 +51,7 @@ def train(
             return out
         trainee = session.model()
         held_out = session.steps("held_out", answered=True)
-        learned = dataset if dataset is not None else session.lessons(answered=True)
+        learned = session.made(dataset) if dataset is not None else session.lessons(answered=True)
         often = asked.saving.evaluate_every if held_out else None
         teacher = trainer(
             model=trainee.model,

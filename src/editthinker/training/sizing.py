@@ -64,7 +64,7 @@ class Plan:
 
     base: str
     shape_from: str
-    """folder, cache, or built in."""
+    """folder, cache, built in, or made from nothing."""
     devices: int
     parameters: int
     trained: int
@@ -182,7 +182,7 @@ def _frozen(asked: Recipe, *, small: bool = False) -> float:
     """Bytes of a weight that is not trained."""
     if asked.model.quantise == "nf4":
         return 0.56
-    return 4.0 if small or asked.model.dtype == "float32" else 2.0
+    return 4.0 if small or asked.model.dtype in ("float32", "mixed") else 2.0
 
 
 def _on_gpu(total: int) -> bool:
@@ -219,6 +219,8 @@ def work(asked: Recipe, net: Any, trained: Mapping[str, int], tokens: int) -> fl
 def _config(asked: Recipe) -> tuple[Any, str]:
     from transformers import AutoConfig, Qwen3VLConfig
 
+    if asked.model.base.startswith(checkpoints.MADE):
+        return checkpoints.load(asked.model, for_training=False).model.config, "made from nothing"
     place, hub = checkpoints.where(asked.model)
     try:
         return AutoConfig.from_pretrained(place, local_files_only=True, **hub), "its config.json"
