@@ -6,10 +6,11 @@
     python benchmarks/paper.py goals                     what was to be reached, and what was
     python benchmarks/paper.py page                      write docs/results.md and its plots anew
 
-Thinkers lie in `--thinkers` (folders sft, grpo, untrained, rl-without-critic, rl-without-gain, rl-official,
+Thinkers lie in `--thinkers` (folders words, sft, grpo, rl-without-critic, rl-without-gain, rl-official,
 rl-small, rl-large), as a trained model or its ONNX export; `--thinker NAME=WHERE` names one elsewhere
-("shipped": the package's; "grpo" is called sft-rl). Those that are missing leave their cells empty. Splits:
-"test" is measured once; for trying there are "validation", and "fresh", whose wordings no model learned from.
+("shipped": the package's; "words" is called untrained here, "grpo" sft-rl). Those that are missing leave
+their cells empty. Splits: "test" is measured once; for trying there are "validation", and "fresh", whose
+wordings no model learned from.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from editthinker.darkroom.language.sentences import GROUPS
 OUT = Path("docs/results/paper")
 MANIFEST = Path("src/editthinker/darkroom/weights/MANIFEST.toml")
 EXPORTED = Path("checkpoints/paper-onnx")
-FOLDERS = {"sft": "sft", "sft-rl": "grpo"}
+FOLDERS = {"untrained": "words", "sft": "sft", "sft-rl": "grpo"}
 """What the training of the darkroom calls some of the thinkers."""
 
 

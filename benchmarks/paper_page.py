@@ -107,8 +107,10 @@ Every number is from the darkroom: three editors of different ability, held-out 
 looks, and an exact judge that knows the target. *Success* is the share of samples, in per cent, whose
 delivered image has an overall score of at least 8; brackets hold 95 % of bootstrap resamples; differences
 are paired by sample. Unless a table says otherwise a thinker has five turns, as in the paper, and what is
-delivered is the turn that the thinker itself scores best. The paper's figures stand apart: other editors,
-other judges, other scales; only the question is the same.{warning}"""
+delivered is the turn that the thinker itself scores best. The untrained thinker has learned to read wishes
+(`recipes/darkroom/words.toml`), not to look or to answer in form; the paper's is Qwen3-VL-8B as it comes.
+The paper's figures stand apart: other editors, other judges, other scales; only the question is the
+same.{warning}"""
 
 
 def _goals(results: Mapping[str, Any]) -> str:
