@@ -141,7 +141,7 @@ class ComfyUIEditor:
         return prompt_id, await self._fetch(outcome)
 
     async def _queue(self, graph: Mapping[str, Any], client_id: str) -> str:
-        """The id of a queued edit. Cancelled before the server says it, the edit is withdrawn just so."""
+        """Queue a graph and return its id. Cancelled before it is known, the edit is withdrawn too."""
         prompt_id = str(uuid.uuid4())
         body = {"prompt": graph, "client_id": client_id, "prompt_id": prompt_id}
         asked = asyncio.ensure_future(self._ask("POST", "/prompt", json=body))
