@@ -27,25 +27,27 @@ from peers.painting import plain, png
 from peers.serving import serving
 
 POISON = 2
+"""So many samples come before the one that is not wanted: a server that never answered counts as out."""
 INPUTS = 6
 IMAGE = base64.b64encode(png(plain((9, 200, 9), (32, 32)))).decode()
 REPLY = '<think>so so</think><score>{"semantic": 3, "quality": 9}</score><answer>do number %d now</answer>'
 
 
 class Services:
-    """An editor and a thinker; what is done to sample `POISON` is in `editor` and `thinker`."""
+    """An editor and a thinker; what is done to the sample `poison` is in `editor` and `thinker`."""
 
     def __init__(self) -> None:
         self.app = FastAPI()
         self.editor: Response | None = None
         self.thinker: str | int = ""
         self.calls: Counter[tuple[str, int]] = Counter()
+        self.came: list[int] = []
 
         @self.app.post("/edit")
         async def edit(request: Request) -> Response:
             number = int((await request.json())["prompt"].split("number ")[1].split()[0])
             self.calls["editor", number] += 1
-            if number == POISON and self.editor is not None:
+            if self.editor is not None and self.unwanted(number):
                 return self.editor
             return JSONResponse({"success": True, "edited_image": IMAGE})
 
@@ -54,7 +56,7 @@ class Services:
             number = int((await request.body()).decode().split("number ")[1].split()[0])
             self.calls["thinker", number] += 1
             words = REPLY % number
-            if number == POISON and self.thinker:
+            if self.thinker and self.unwanted(number):
                 if isinstance(self.thinker, int):
                     return JSONResponse({"error": {"message": "no"}}, self.thinker)
                 words = self.thinker
@@ -62,6 +64,16 @@ class Services:
             return JSONResponse(
                 {"id": "1", "choices": [{"index": 0, "finish_reason": "stop", "message": message}]}
             )
+
+    @property
+    def poison(self) -> int:
+        """The sample that is not wanted."""
+        return self.came[POISON]
+
+    def unwanted(self, number: int) -> bool:
+        if number not in self.came:
+            self.came.append(number)
+        return self.came.index(number) == POISON
 
 
 @pytest.fixture
@@ -88,10 +100,10 @@ def play(folder: Path, url: str, at_once: int | None) -> Runner:
     return runner
 
 
-def one_failed(runner: Runner, blame: str, reason: str) -> None:
+def one_failed(peer: Services, runner: Runner, blame: str, reason: str) -> None:
     """Every other sample is finished; each is in the summary once."""
     (failure,) = runner.tally.failures
-    assert (failure.id, failure.blame) == (f"s{POISON}", blame)
+    assert (failure.id, failure.blame) == (f"s{peer.poison}", blame)
     assert reason in failure.message
     assert runner.tally.endings == {"finished": INPUTS - 1, "failed": 1}
     assert not runner.halted
@@ -104,8 +116,8 @@ def test_what_no_repeating_helps_is_asked_once(
 ) -> None:
     peer, url = services
     peer.editor = JSONResponse({"detail": "no"}, status)
-    one_failed(play(tmp_path, url, at_once), "editor", f"({status})")
-    assert peer.calls["editor", POISON] == 1
+    one_failed(peer, play(tmp_path, url, at_once), "editor", f"({status})")
+    assert peer.calls["editor", peer.poison] == 1
     assert sum(peer.calls.values()) == 1 + 4 * (INPUTS - 1)
 
 
@@ -115,8 +127,8 @@ def test_what_no_thinker_wants_is_asked_once(
 ) -> None:
     peer, url = services
     peer.thinker = status
-    one_failed(play(tmp_path, url, None), "thinker", f"({status})")
-    assert peer.calls["thinker", POISON] == 1
+    one_failed(peer, play(tmp_path, url, None), "thinker", f"({status})")
+    assert peer.calls["thinker", peer.poison] == 1
 
 
 @pytest.mark.parametrize("reply", ["", "I am sorry.", REPLY.partition("<answer>")[0], "<html>502</html>"])
@@ -125,10 +137,10 @@ def test_garbage_is_asked_about_twice_more_and_is_no_verdict(
 ) -> None:
     peer, url = services
     peer.thinker = reply or " "
-    one_failed(play(tmp_path, url, None), "thinker", "")
-    assert peer.calls["thinker", POISON] == 3
+    one_failed(peer, play(tmp_path, url, None), "thinker", "")
+    assert peer.calls["thinker", peer.poison] == 3
     with RunFolder.open(tmp_path / "run") as kept:
-        (record,) = [record for record in kept.trajectories() if record.sample.id == f"s{POISON}"]
+        (record,) = [record for record in kept.trajectories() if record.sample.id == f"s{peer.poison}"]
     assert record.stop.reason == "failed"
     assert [turn.critique for turn in record.turns] == [None], "unknown is recorded as that"
 
@@ -140,8 +152,8 @@ def test_what_never_works_is_tried_a_few_times(
 ) -> None:
     peer, url = services
     peer.editor = JSONResponse({"detail": "broken"}, 500)
-    one_failed(play(tmp_path, url, at_once), "editor", "(500)")
-    assert 2 <= peer.calls["editor", POISON] <= 8
+    one_failed(peer, play(tmp_path, url, at_once), "editor", "(500)")
+    assert 2 <= peer.calls["editor", peer.poison] <= 8
 
 
 @pytest.mark.parametrize("wrong", ["editor", "thinker"])
