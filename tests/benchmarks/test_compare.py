@@ -107,6 +107,7 @@ def test_a_curve_and_the_best_turn() -> None:
         best_of([])
 
 
+@pytest.mark.clock
 def test_a_full_comparison_takes_seconds_at_most() -> None:
     rng = np.random.default_rng(0)
     tables = [

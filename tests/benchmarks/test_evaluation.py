@@ -148,6 +148,7 @@ def lost() -> str:
     raise Lost
 
 
+@pytest.mark.clock
 async def test_what_failed_in_passing_is_repeated_when_the_judge_says(bench: Bench) -> None:
     busy = JudgeError("429")
     busy.transient, busy.retry_after = True, 0.05
@@ -278,6 +279,7 @@ async def test_scores_need_neither_data_nor_images(bench: Bench) -> None:
     assert bench.scoring.table("strict") == before
 
 
+@pytest.mark.clock
 def test_two_thousand_answers_are_scored_within_seconds(bench: Bench) -> None:
     kinds = ("add", "adjust", "extract", "replace", "remove", "background", "style", "compose", "action")
     cases = [Case(str(n), "x", (), kinds[n % 9]) for n in range(2000)]

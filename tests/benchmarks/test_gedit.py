@@ -213,6 +213,7 @@ def test_a_thousand_mutated_replies_never_break_it_nor_gain() -> None:
     assert 100 < sum(bool(one.values) for one in tables[1]) < 900
 
 
+@pytest.mark.clock
 def test_two_thousand_replies_are_scored_within_seconds() -> None:
     rng = random.Random(1)
     cases = [case(str(place), TASKS[place % 11], inside=place % 2 == 0) for place in range(2000)]
@@ -223,6 +224,7 @@ def test_two_thousand_replies_are_scored_within_seconds() -> None:
         assert time.perf_counter() - started < 5
 
 
+@pytest.mark.clock
 def test_a_reply_of_a_megabyte_takes_no_time() -> None:
     started = time.perf_counter()
     assert viescore.scores_in("{" + '"a' * 500_000 + "}") == "endless"

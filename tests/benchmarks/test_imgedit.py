@@ -139,6 +139,7 @@ def test_a_thousand_mutated_replies_never_break_it_nor_gain() -> None:
     assert 100 < sum(bool(one.values) for one in tables[1]) < 900
 
 
+@pytest.mark.clock
 def test_two_thousand_replies_are_scored_within_seconds() -> None:
     texts = [one["judge_output"] for one in GOLD["inputs"]["samples"]]
     cases = [Case(str(place), "x", (Path("x"),), TYPES[place % 9]) for place in range(2000)]

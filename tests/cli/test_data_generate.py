@@ -21,7 +21,7 @@ from editthinker.data.rows import Source
 from editthinker.data.stage import Counts
 from peers.makers import POOL, calls, lay_out
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.clock]
 
 WISHES = tuple(f"wish {number}" for number in range(6))
 ONE, TWO = ("--editor", "makers:one"), ("--editor", "makers:two")

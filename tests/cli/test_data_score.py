@@ -20,7 +20,7 @@ from editthinker.data.stage import Counts
 from editthinker.runs import RunFolder
 from peers.makers import POOL, calls, lay_out
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.clock]
 
 SCORE = ("data", "score", "pool", "--judge")
 

@@ -176,6 +176,7 @@ def test_debug_shows_the_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert b"Traceback" in done.stderr
 
 
+@pytest.mark.clock
 def test_ctrl_c_says_what_is_kept(program: list[str], run: Run, folder: Path) -> None:
     arguments = ("edit", "photo.jpg", "warmer", "--editor", "fakes:slow_editor", "--thinker", "fakes:rising")
     with subprocess.Popen([*program, *arguments, "--run", "r"], stderr=subprocess.PIPE) as process:

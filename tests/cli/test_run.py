@@ -220,6 +220,7 @@ def begin(batch: Path, *more: str, samples: int = 12) -> subprocess.Popen[bytes]
     return process
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_drains_and_nothing_is_done_twice(
     run: Run, batch: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
@@ -239,6 +240,7 @@ def test_an_interrupt_drains_and_nothing_is_done_twice(
     assert calls(batch) == 80, "what was under way was waited for"
 
 
+@pytest.mark.clock
 def test_a_second_interrupt_stops_at_once(run: Run, batch: Path) -> None:
     process = begin(batch, "--turns", "2")
     process.send_signal(signal.SIGINT)

@@ -129,6 +129,7 @@ def test_a_taken_port_is_one_sentence(
     assert re.search(rf"cannot listen on 127\.0\.0\.1, port {port}: .*in use", capsys.readouterr().err)
 
 
+@pytest.mark.clock
 def test_answers_go_out_at_once(program: list[str], folder: Path) -> None:
     """Without TCP_NODELAY each waits 40 ms for the client's acknowledgement."""
     with served(program, "darkroom") as server:

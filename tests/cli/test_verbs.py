@@ -122,6 +122,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(word in text for word in ("Examples:", "Exit codes:", "130", "EDITTHINKER_DEBUG"))
 
 
+@pytest.mark.clock
 def test_help_is_fast() -> None:
     """The goal is 0.3 s; the best of five, since another program may hold the processor."""
 

@@ -71,6 +71,7 @@ def test_a_low_score_never_becomes_a_high_one(edits: list[tuple[int, int, str, i
     assert critique.refined_instruction.strip()
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize(
     "run", ["\n", "\r", " \n", "\t", "<", "</a", "&lt;", "[", "{", '"', "**", "`", "\\", "-", "3"]
 )

@@ -123,6 +123,7 @@ OPENAIS = [
 `test_parse_retry_after_header`, where the time is 16:26:37."""
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize(("said", "seconds", "repeated"), OPENAIS)
 def test_retry_after_is_read_as_openais_client_reads_it(
     said: str, seconds: float, repeated: int, monkeypatch: pytest.MonkeyPatch
@@ -152,6 +153,7 @@ def test_two_attempts_are_never_close(monkeypatch: pytest.MonkeyPatch) -> None:
         assert wait >= calls.LEAST_WAIT
 
 
+@pytest.mark.clock
 async def test_a_wait_beyond_the_time_limit_is_not_begun() -> None:
     began = time.monotonic()
     trajectory = await play(ScriptedEditor(busy(after=30.0)), seconds=5.0)
@@ -223,6 +225,7 @@ class Queued(ScriptedEditor):
         return await super().edit(request)
 
 
+@pytest.mark.clock
 async def test_waiting_for_a_turn_is_no_part_of_a_call() -> None:
     began = time.time()
     trajectory = await play(Queued(busy(), seconds=0.05))
@@ -234,6 +237,7 @@ async def test_waiting_for_a_turn_is_no_part_of_a_call() -> None:
     assert trajectory.spend.seconds < 0.3
 
 
+@pytest.mark.clock
 async def test_waiting_for_a_turn_uses_up_no_time_limit() -> None:
     trajectory = await play(Queued(seconds=0.05), ScriptedThinker((9, 9)), seconds=0.15)
     assert trajectory.stop.reason is StopReason.SATISFIED
@@ -242,6 +246,7 @@ async def test_waiting_for_a_turn_uses_up_no_time_limit() -> None:
     assert 0.15 <= trajectory.spend.seconds < 0.25
 
 
+@pytest.mark.clock
 async def test_the_clock_runs_while_any_call_does() -> None:
     """Two candidates, of which one waits: the other works meanwhile."""
 

@@ -41,6 +41,7 @@ def prefers(*order: Picture) -> Comparing:
 # --- making them ---
 
 
+@pytest.mark.clock
 async def test_each_has_a_seed_of_its_own_and_all_are_made_at_once() -> None:
     editor = ScriptedEditor(seconds=0.15)
     began = time.monotonic()

@@ -118,6 +118,7 @@ async def test_nothing_better_than_the_source_is_said_so() -> None:
     assert len(trajectory.turns) == 3
 
 
+@pytest.mark.clock
 async def test_calls_and_spend() -> None:
     trajectory = await play(ScriptedEditor(cost=0.5, seconds=0.01), ScriptedThinker(cost=0.25), turns=2)
     assert outcomes(trajectory) == [("editor", "ok"), ("thinker", "ok")] * 2

@@ -63,6 +63,7 @@ async def test_a_verdict_does_not_count_against_a_judge() -> None:
     assert trajectory.stop.reason is StopReason.SATISFIED
 
 
+@pytest.mark.clock
 async def test_judge_and_thinker_look_at_the_same_time() -> None:
     began = time.monotonic()
     await play(None, ScriptedThinker(seconds=0.2), judge=Judging(seconds=0.2), limits={"turns": 1})

@@ -129,6 +129,7 @@ def test_planted_drift_is_found_and_undone(name: str, zoom: float, right: float,
         assert "undoing" in pasted.report["why"]
 
 
+@pytest.mark.clock
 def test_drift_is_undone_at_full_size_of_a_12_megapixel_photo_in_about_a_second() -> None:
     source = photo("summit-sunset.jpg").resized((4000, 3000))
     edited = Picture.open(moved(locally_edited(source), 1.01, (20, -11)))

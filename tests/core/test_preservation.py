@@ -185,6 +185,7 @@ def test_it_is_written_down_as_json() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.clock
 def test_twelve_megapixels_take_seconds() -> None:
     """The goal is 1.5 s; processor time, because other tests may run at the same time, and twice the room."""
     source = np.ascontiguousarray(np.tile(scene(800, 600), (5, 5, 1)))

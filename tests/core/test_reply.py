@@ -142,6 +142,7 @@ def test_uncertain_meaning_is_a_typed_error(text: str) -> None:
     assert 10 < len(str(caught.value)) < 200
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("text", [*RECOVERABLE.values(), *UNUSABLE.values()], ids=[*RECOVERABLE, *UNUSABLE])
 def test_every_reply_is_read_at_once(text: str) -> None:
     begun = time.perf_counter()

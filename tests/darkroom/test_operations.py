@@ -266,6 +266,7 @@ def test_execute_keeps_the_mode_and_forgets_the_encoded_bytes() -> None:
     assert source.pixels.getpixel((0, 0)) == (200, 100, 50, 90)
 
 
+@pytest.mark.clock
 def test_three_operations_on_two_megapixels_take_well_under_a_second(photo: Pixels) -> None:
     large = cv2.resize(photo, (1633, 1225))
     program = ordered(

@@ -99,6 +99,7 @@ def test_every_near_pair_is_found_and_no_other(prints: list[tuple[int, int]], da
         assert hit in theirs if theirs else hit == -1
 
 
+@pytest.mark.clock
 @pytest.mark.slow
 def test_a_hundred_thousand_prints_are_grouped_in_seconds() -> None:
     import time

@@ -88,6 +88,7 @@ def cases() -> Iterator[Any]:
             yield pytest.param("comfyui", kind, at, id=f"comfyui{at}-{kind}")
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize(("adapter", "kind", "at"), list(cases()))
 async def test_harm_ends_in_one_clear_error(
     servers: tuple[Hostile, str, Hostile],

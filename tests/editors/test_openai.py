@@ -464,6 +464,7 @@ def test_an_endless_image_is_cut_short(own: tuple[ImagesPeer, str], monkeypatch:
         edit(editor(*own))
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("fault", ["slow-drip", "stall"])
 def test_a_call_takes_no_longer_than_its_timeout(own: tuple[ImagesPeer, str], fault: str) -> None:
     own[0].always = fault

@@ -26,6 +26,8 @@ from editthinker.wire.pooled import PooledEditor, pooled_thinker
 from peers.painting import plain, png
 from peers.serving import serving
 
+pytestmark = pytest.mark.clock
+
 POISON = 2
 """So many samples come before the one that is not wanted: a server that never answered counts as out."""
 INPUTS = 6

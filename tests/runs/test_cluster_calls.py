@@ -23,7 +23,7 @@ from editthinker.testing import photograph
 from editthinker.wire.pool import Pool
 
 ray = pytest.importorskip("ray")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.clock]
 SOURCE = photograph(48, 32)
 
 

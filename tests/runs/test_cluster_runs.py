@@ -22,7 +22,7 @@ from editthinker.runs import RunFolder
 from editthinker.testing import photograph
 
 pytest.importorskip("ray")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.clock]
 
 STANDING = """
 import asyncio

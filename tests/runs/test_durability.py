@@ -89,6 +89,7 @@ def test_what_a_killed_writer_left_half_written_is_swept(tmp_path: Path) -> None
         assert not leftover.exists()
 
 
+@pytest.mark.clock
 def test_a_second_process_is_refused_and_told_who_holds_the_run(tmp_path: Path) -> None:
     path = tmp_path / "run"
     with writing(path) as process:

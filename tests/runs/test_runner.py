@@ -24,6 +24,8 @@ from editthinker.runs.tally import Tally
 from editthinker.testing.behaviour import photograph
 from editthinker.testing.scripted import ScriptedEditor, ScriptedThinker
 
+pytestmark = pytest.mark.clock
+
 CONFIG = {"verb": "run", "editor": ["scripted"], "turns": 3, "seed": 0}
 ORDERS = Orders(limits=Limits(turns=3))
 

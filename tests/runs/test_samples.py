@@ -287,6 +287,7 @@ def test_a_plain_png_is_sent_as_it_came_and_any_other_without_its_metadata(photo
     assert Picture.open(told.encode()).sha256 == photograph(48, 32).sha256
 
 
+@pytest.mark.clock
 def test_ten_thousand_take_little_time_and_memory(photos: Path) -> None:
     rows = ({"id": f"{n}", "image": "p0.png", "instruction": "warmer"} for n in range(10_000))
     path = jsonl(photos / "s.jsonl", *rows)

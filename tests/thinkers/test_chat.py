@@ -364,6 +364,7 @@ async def test_a_reply_that_cannot_be_used_keeps_its_cost(
     assert caught.value.cost == pytest.approx(COST)
 
 
+@pytest.mark.clock
 async def test_a_server_that_drips_is_not_waited_for(url: str, peer: ChatPeer) -> None:
     peer.faults = ["slow-drip"]
     begun = time.monotonic()

@@ -129,6 +129,7 @@ async def test_all_unreadable_can_be_asked_again() -> None:
     assert caught.value.cost == 1
 
 
+@pytest.mark.clock
 async def test_members_are_asked_at_the_same_time() -> None:
     begun = time.monotonic()
     await ensemble(*[said(5, "x")] * 5, seconds=0.2).think(view())

@@ -28,6 +28,8 @@ from editthinker.training.recipe import World
 from editthinker.training.rewards import Looks
 from editthinker.training.rollouts import Environment, Outage, Scene, Wish, seed_of
 
+pytestmark = pytest.mark.clock
+
 WORLD = {"editor": ("scripted",), "judge": ("scripted",), "deadline": 5.0, "patience": 5.0}
 
 

@@ -293,6 +293,7 @@ def test_a_server_that_says_nothing(call: Callable[..., Any]) -> None:
     assert error.transient
 
 
+@pytest.mark.clock
 @both
 def test_a_drip_outlasts_the_limit_per_read_and_not_the_one_on_the_whole(call: Callable[..., Any]) -> None:
     begun = time.monotonic()

@@ -17,6 +17,8 @@ from editthinker.testing import photograph
 from editthinker.wire import endpoint, health
 from editthinker.wire.pool import Pool, urgency
 
+pytestmark = pytest.mark.clock
+
 PHOTO = photograph(16, 16)
 
 
