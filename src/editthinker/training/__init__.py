@@ -10,7 +10,7 @@ the extra `[train]`; of the rest of the package only the command line imports th
     rewards      what a rollout deserves: pure functions; `scoring` hands them out in the trainer's order
     rollouts     refined instructions to images to scores, many at a time, none waited for too long; `kept` on
                  disk, so that nothing is asked twice
-    sft, grpo    TRL's trainers, set up
+    sft, grpo    TRL's trainers, set up; `towers` spares the vision tower images it has just seen
     session      what both share: the folder, resume, sentences for what breaks, the last word; `fingerprints`
                  tell whether a training goes on with what it was begun with
     watching     between the steps: telling, bad numbers, leaving, sealing checkpoints

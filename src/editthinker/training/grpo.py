@@ -4,7 +4,8 @@ In: a recipe, an editor, a judge and a folder. Out: the folder, a model that is 
 replies to every prompt are written; what they ask for is edited and judged (`rollouts`), rewarded (`rewards`)
 and compared within its group. Editing begins as soon as the replies are there, and goes on while the
 reference model reads them. A masked reward is not in its group: TRL's mean and deviation pass over it and its
-advantage is 0; only the distance to the first model (`rollouts.kl`) still counts for it.
+advantage is 0; only the distance to the first model (`rollouts.kl`) still counts for it. The vision tower
+sees the images of a prompt once for all its replies (`towers`).
 
 Deviations from the paper, beside those of `rewards`: the weights of equation 5 are not known, the defaults
 are those the release has in a comment; the vision tower is frozen as in SFT, where the release trains it. Of
@@ -33,6 +34,7 @@ from editthinker.training.recipe import GrpoRecipe
 from editthinker.training.rollouts import Environment
 from editthinker.training.scoring import Scoring, text_of
 from editthinker.training.session import Session
+from editthinker.training.towers import look_once
 
 ANSWERS, SAMPLES = "answers", "rollouts.jsonl"
 """In the training's folder: what editor and judge said, and some rollouts to read."""
@@ -148,6 +150,8 @@ class Trainer(GRPOTrainer):  # type: ignore[misc] # trl is untyped here
         """`together`: optimiser steps that learn from the same rollouts."""
         self.scoring, self.shares = scoring, Shares(self, together)
         super().__init__(reward_funcs=[scoring.reward], **more)
+        for model in filter(None, (self.model, self.ref_model)):
+            look_once(model)
         logging.getLogger(GRPOTrainer.__module__).addFilter(_not_of_masked)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> Any:
