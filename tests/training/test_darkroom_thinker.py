@@ -1,8 +1,12 @@
-"""The darkroom's thinker: made from nothing, taught words, then to look, then reinforced."""
+"""The darkroom's thinker: made from nothing, taught words, looks and critiques, then reinforced."""
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +28,10 @@ from editthinker.darkroom.language import sentences
 from editthinker.testing import photograph
 from editthinker.thinkers.local import processor
 from editthinker.training import checkpoints, grpo, recipe, watching
-from editthinker.training.darkroom import answers, lessons, nets, packing, prompts, reading, thinker
-from editthinker.training.darkroom.trajectories import Sources, Trajectories, read_requests
+from editthinker.training.darkroom import answers, lessons, looking, nets, packing, prompts, reading, thinker
+from editthinker.training.darkroom.sightings import Sightings
+from editthinker.training.darkroom.sources import Sources
+from editthinker.training.darkroom.trajectories import Trajectories, read_requests
 from editthinker.training.session import Session
 
 pytestmark = [
@@ -47,13 +53,26 @@ def small_tokenizer() -> Any:
 
 
 @pytest.fixture(scope="module")
-def trajectories(tmp_path_factory: pytest.TempPathFactory) -> Trajectories:
+def pictures() -> Sources:
+    return Sources([photograph(96, 96, seed=seed).array() for seed in (0, 1)])
+
+
+@pytest.fixture(scope="module")
+def trajectories(pictures: Sources, tmp_path_factory: pytest.TempPathFactory) -> Trajectories:
     """Steps on two small pictures; no editor was asked."""
     file = tmp_path_factory.mktemp("wishes") / answers.FILE
     answers.collect(None, file, 60)
-    return Trajectories(
-        Sources([photograph(96, 96, seed=seed).array() for seed in (0, 1)]), read_requests(file)
-    )
+    return Trajectories(pictures, read_requests(file))
+
+
+@pytest.fixture(scope="module")
+def taught(pictures: Sources, trajectories: Trajectories) -> dict[str, thinker.Lessons]:
+    """The lessons of every stage."""
+    return {
+        "words": lessons.of_words,
+        "looks": partial(lessons.of_looks, sightings=Sightings(pictures)),
+        "sft": partial(lessons.of_steps, trajectories=trajectories),
+    }
 
 
 def asked(name: str, out: Path, *said: str) -> recipe.SftRecipe:
@@ -120,16 +139,16 @@ def test_what_is_exported_reads_as_it_was_trained(tmp_path: Path) -> None:
 # --- lessons ---
 
 
-def test_other_lessons_are_no_going_on(tmp_path: Path, trajectories: Trajectories) -> None:
+def test_other_lessons_are_no_going_on(tmp_path: Path, taught: dict[str, thinker.Lessons]) -> None:
     """Photographs, wishes and constants are no part of the recipe, but of what was begun."""
     how = asked("sft", tmp_path / "out", "optimiser.steps=2", "optimiser.batch=1", "optimiser.at_once=1")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(thinker.sft, "train", begun)
-        assert thinker.train(how, tmp_path / "out", trajectories=trajectories) == tmp_path / "out"
-        thinker.train(how, tmp_path / "out", trajectories=trajectories)
+        assert thinker.train(how, tmp_path / "out", taught["sft"]) == tmp_path / "out"
+        thinker.train(how, tmp_path / "out", taught["sft"])
         patch.setattr(lessons, "GROUPS", {"direct": 1})
         with pytest.raises(InputError, match=r"the lessons .* not what the training"):
-            thinker.train(how, tmp_path / "out", trajectories=trajectories)
+            thinker.train(how, tmp_path / "out", taught["sft"])
 
 
 def begun(how: recipe.SftRecipe, out: Path, *, dataset: Any, **_: Any) -> Path:
@@ -156,10 +175,38 @@ def test_only_what_is_wanted_is_learned_from_words() -> None:
     assert text == f" wanted: {sentences.plain(lessons.utterance(rng)[1].said)}.{layout.IM_END}"
 
 
+def test_only_what_is_seen_is_learned_from_looks(pictures: Sources) -> None:
+    """And nothing before it says what that is."""
+    tokenizer = nets.learned()
+    drawn = Sightings(pictures)
+    prompts_met = set()
+    for number in range(40):
+        sighting = drawn(number)
+        row, *words = lessons.of_looks(tokenizer, 0, sightings=drawn)(number)
+        learned = [token for token, weight in zip(row.ids, row.weights, strict=True) if weight]
+        said = sentences.plain(sighting.seen) or "nothing"
+        assert tokenizer.decode(learned, skip_special_tokens=False) == f" seen: {said}.{layout.IM_END}"
+        assert sighting.seen or (sighting.images[0] == sighting.images[1]).all()
+        assert [other.images for other in words] == [None] * lessons.BESIDE_LOOKS
+        prompts_met.add(tuple(row.ids[: -len(learned)]))
+    assert len(prompts_met) == 1
+    assert drawn(3).seen == Sightings(pictures)(3).seen
+
+
+def test_some_critiques_are_of_edits_that_the_wish_does_not_give_away(trajectories: Trajectories) -> None:
+    untouched = [
+        step
+        for step in map(trajectories, range(150))
+        if step.sent and (step.images[0] == step.images[1]).all()
+    ]
+    assert untouched
+    assert all("seen: nothing." in step.critique.reasoning for step in untouched)
+
+
 def test_what_is_seen_and_the_score_weigh_more(trajectories: Trajectories) -> None:
     tokenizer = nets.learned()
     step = trajectories(0)
-    row = lessons.looking(tokenizer, step)
+    row = lessons.critiquing(tokenizer, step)
     heavy = tokenizer.decode(
         [i for i, w in zip(row.ids, row.weights, strict=True) if w == 3], skip_special_tokens=False
     )
@@ -171,6 +218,40 @@ def test_what_is_seen_and_the_score_weigh_more(trajectories: Trajectories) -> No
         [i for i, w in zip(row.ids, row.weights, strict=True) if w], skip_special_tokens=False
     )
     assert whole == reply.render(step.critique) + layout.IM_END
+
+
+def test_an_answer_is_exact_when_it_would_be_written(pictures: Sources) -> None:
+    """`looking` measures without writing; what a greedy model writes counts, one wrong token does not."""
+    tokenizer = nets.learned()
+    net, _ = nets.made("darkroom:small")
+    collate = lessons.Collator(tokenizer)
+    row = next(looking.Sights(tokenizer, pictures).rows("unrelated"))
+    asked = sum(weight == 0 for weight in row.weights)
+    part = collate.part([lessons.Row(row.ids[:asked], row.weights[:asked], row.images)])
+    grid = torch.tensor([[1, layout.GRID, layout.GRID]] * layout.IMAGES)
+    written = row.ids[:asked]
+    for _ in range(3):
+        said = collate.part([lessons.Row(written, [0.0] * len(written), row.images)])
+        with torch.no_grad():
+            told = net(
+                input_ids=said["ids"],
+                position_ids=said["positions"],
+                pixel_values=part["patches"],
+                image_grid_thw=grid,
+            )
+        written = [*written, int(told.logits[0, -1].argmax())]
+    weights = [0.0] * asked + [1.0] * 3
+    other = [*written[:-1], (written[-1] + 1) % 300]
+    rows = [lessons.Row(written, weights, row.images), lessons.Row(other, weights, row.images)]
+    with torch.no_grad():
+        assert thinker.exact(net, collate.part(rows)) == 1
+
+
+def test_a_thinker_that_looks_is_measured(tmp_path: Path) -> None:
+    """Untrained, it names nothing, whatever it is shown."""
+    photograph(400, 300, seed=0).save(tmp_path / "photo.jpg")
+    found = looking.measure(base(tmp_path / "base"), tmp_path, 2)
+    assert found == dict.fromkeys(looking.KINDS, 0.0)
 
 
 def test_a_batch_cut_by_length_has_the_loss_of_the_whole() -> None:
@@ -198,26 +279,44 @@ class Stopping(thinker.Trainer):
         return super().training_step(*given, **more)
 
 
-@pytest.mark.parametrize("stage", ["words", "sft"])
+@pytest.mark.parametrize("stage", ["words", "looks", "sft"])
 def test_a_training_goes_on_exactly(
-    stage: str, tmp_path: Path, trajectories: Trajectories, monkeypatch: pytest.MonkeyPatch
+    stage: str, tmp_path: Path, taught: dict[str, thinker.Lessons], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked = trajectories if stage == "sft" else None
     said = ("optimiser.steps=3", "data.workers=0")
-    thinker.train(asked(stage, tmp_path / "once", *said), tmp_path / "once", trajectories=looked)
+    thinker.train(asked(stage, tmp_path / "once", *said), tmp_path / "once", taught[stage])
     whole = thinker.Trainer
     monkeypatch.setattr(thinker, "Trainer", Stopping)
     with pytest.raises(KeyboardInterrupt):
-        thinker.train(asked(stage, tmp_path / "twice", *said), tmp_path / "twice", trajectories=looked)
+        thinker.train(asked(stage, tmp_path / "twice", *said), tmp_path / "twice", taught[stage])
     assert watching.complete(tmp_path / "twice" / "training")[0].name == "checkpoint-2"
     monkeypatch.setattr(thinker, "Trainer", whole)
-    thinker.train(asked(stage, tmp_path / "twice", *said), tmp_path / "twice", trajectories=looked)
+    thinker.train(asked(stage, tmp_path / "twice", *said), tmp_path / "twice", taught[stage])
     one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("once", "twice"))
     assert all(torch.equal(one[name], two[name]) for name in one)
     begun = nets.made("darkroom:small")[0].state_dict()
     moved = {name for name, weight in one.items() if not torch.equal(weight, begun[name])}
     assert any(".language_model." in name for name in moved)
-    assert any(".visual." in name for name in moved) == (stage == "sft")
+    assert any(".visual." in name for name in moved) == (stage != "words")
+
+
+def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
+    photograph(400, 300, seed=0).save(tmp_path / "photo.jpg")
+    places = ["--photos", str(tmp_path), "--sources", "3", "--recipes", str(RECIPES)]
+    said = [f"model.base={base(tmp_path / 'base')}", "optimiser.steps=3", "optimiser.batch=4"]
+    said += ["optimiser.at_once=2"]
+    step = ["-m", "editthinker.training.darkroom", *places, "looks", *said]
+    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    for name, how in (("one", []), ("two", launch)):
+        subprocess.run(
+            [sys.executable, *how, *step, f"out={tmp_path / name}"],
+            capture_output=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    begun = load_file(tmp_path / "base" / "model.safetensors")
+    moved = max(float((one[name] - begun[name]).abs().max()) for name in one)
+    apart = max(float((one[name] - two[name]).abs().mean()) for name in one)
+    assert apart < 1e-2 * moved
 
 
 def test_a_reading_is_right_with_all_clauses_in_any_order(
@@ -234,7 +333,7 @@ def test_a_reading_is_right_with_all_clauses_in_any_order(
 
 def test_endless_lessons_need_a_number_of_steps(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="say optimiser"):
-        thinker.train(asked("words", tmp_path, "optimiser.steps=null"), tmp_path)
+        thinker.train(asked("words", tmp_path, "optimiser.steps=null"), tmp_path, lessons.of_words)
 
 
 # --- reinforced ---

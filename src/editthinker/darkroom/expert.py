@@ -56,7 +56,7 @@ def compare(wanted: Program, seen: Program) -> Difference:
 def reasoning(wanted: Program, seen: Program) -> str:
     """What was wanted, what can be seen, and the difference, in the editor's own plain words."""
     difference = compare(wanted, seen)
-    parts = [f"seen: {_list(seen)}.", f"wanted: {_list(wanted)}."]
+    parts = [sight(seen), f"wanted: {_list(wanted)}."]
     for label, operations in (
         ("missing", difference.missing),
         ("too weak", difference.too_weak),
@@ -68,6 +68,11 @@ def reasoning(wanted: Program, seen: Program) -> str:
     if not difference.wrong and not difference.unasked:
         parts.append("nothing is wrong.")
     return " ".join(parts)
+
+
+def sight(seen: Program) -> str:
+    """What can be seen, the first sentence of the reasoning."""
+    return f"seen: {_list(seen)}."
 
 
 def _list(program: Program) -> str:

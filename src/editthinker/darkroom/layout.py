@@ -68,9 +68,17 @@ def patches(images: Pixels) -> Floats:
 
 def prompt(instruction: str, sent: str, *, images: int = IMAGES) -> str:
     """The prompt up to the reply: the user's instruction, and what the editor got (paper T_s, T_t)."""
+    return _turn(images, question(instruction, sent))
+
+
+def views_alone() -> str:
+    """The prompt up to the reply when nothing but the images is given."""
+    return _turn(IMAGES, "")
+
+
+def _turn(images: int, words: str) -> str:
     image = VISION_START + IMAGE_PAD * TOKENS + VISION_END
-    asked = question(instruction, sent)
-    return f"{IM_START}user\n{image * images}{asked}{IM_END}\n{IM_START}assistant\n"
+    return f"{IM_START}user\n{image * images}{words}{IM_END}\n{IM_START}assistant\n"
 
 
 def question(instruction: str, sent: str) -> str:

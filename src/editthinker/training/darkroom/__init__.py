@@ -5,10 +5,12 @@ In: generated language, freely licensed photographs, procedural scenes. Out: ONN
 
     editor                 the language models that write programs
     answers                what the editor makes of many wishes
-    sources, trajectories  small pictures; steps of an expert on them, by number
+    sources                small pictures
+    sightings              edits of them without a wish, by number
+    trajectories           steps of an expert on them, by number
     nets                   thinkers made from nothing, and their tokenizer
-    lessons, thinker       rows of words and of views; SFT on them with the room's trainer
-    reading                how well a thinker reads, on words it may and may not have met
+    lessons, thinker       rows of words, of views and of both; SFT on them with the room's trainer
+    reading, looking       how well a thinker reads, on words it may and may not have met; how well it looks
     prompts                rows and the exact judge for GRPO
     export, packing        ONNX, and into the package
 """

@@ -1,16 +1,18 @@
 """`python -m editthinker.training.darkroom STEP`: the darkroom's weights from nothing.
 
-Steps, in order: editor, answers, words, thinker, rl, export. Each goes on where it stopped and logs to its
-folder under `--out` (default `checkpoints/`). `all` runs them one after the other. words and thinker are
-trainings as `editthinker train sft` does them, rl as `train grpo`, by `recipes/darkroom/`; what a recipe says
-may be said anew behind the step (`words optimiser.steps=100 out=/tmp/words`). The other two editors, which
-only measurements need, are made by `python -m editthinker.training.darkroom.editor small` and `... large`.
+Steps, in order: editor, answers, words, looks, thinker, rl, export. Each goes on where it stopped and logs
+to its folder under `--out` (default `checkpoints/`). `all` runs them one after the other. words, looks and
+thinker are trainings as `editthinker train sft` does them, rl as `train grpo`, by `recipes/darkroom/`; what a
+recipe says may be said anew behind the step (`words optimiser.steps=100 out=/tmp/words`), and `accelerate
+launch` shares a step among processes. The other two editors, which only measurements need, are made by
+`python -m editthinker.training.darkroom.editor small` and `... large`.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,12 +24,13 @@ from editthinker.core.errors import InputError
 from editthinker.darkroom.decoder import Decoder
 from editthinker.darkroom.editor import DarkroomEditor, ProgramWriter
 from editthinker.training import grpo, recipe
-from editthinker.training.darkroom import answers, editor, packing, prompts, thinker
-from editthinker.training.darkroom.sources import draw_sources
-from editthinker.training.darkroom.trajectories import Sources, Trajectories, read_requests
+from editthinker.training.darkroom import answers, editor, lessons, packing, prompts, thinker
+from editthinker.training.darkroom.sightings import Sightings
+from editthinker.training.darkroom.sources import Sources, draw_sources
+from editthinker.training.darkroom.trajectories import Trajectories, read_requests
 from editthinker.training.recipe import GrpoRecipe, SftRecipe
 
-STEPS = ("editor", "answers", "words", "thinker", "rl", "export")
+STEPS = ("editor", "answers", "words", "looks", "thinker", "rl", "export")
 SOURCES = 1000
 """Pictures of the prompts."""
 R = TypeVar("R", SftRecipe, GrpoRecipe)
@@ -49,20 +52,22 @@ def collect_answers(arguments: argparse.Namespace) -> None:
 
 def train_words(arguments: argparse.Namespace) -> None:
     """Step 3: the thinker learns to read wishes."""
-    asked = _recipe("words", arguments, SftRecipe)
-    thinker.train(asked, asked.out or arguments.out / "words", tell=tell)
+    _teach("words", lessons.of_words, arguments)
+
+
+def train_looks(arguments: argparse.Namespace) -> None:
+    """Step 4: it learns to look, at images alone."""
+    _teach("looks", partial(lessons.of_looks, sightings=Sightings(_sources(arguments))), arguments)
 
 
 def train_thinker(arguments: argparse.Namespace) -> None:
-    """Step 4: it learns to look, by imitation of the expert."""
-    asked = _recipe("sft", arguments, SftRecipe)
-    requests = read_requests(arguments.out / answers.FILE)
-    trajectories = Trajectories(Sources(draw_sources(arguments.photos, arguments.sources)), requests)
-    thinker.train(asked, asked.out or arguments.out / "sft", trajectories=trajectories, tell=tell)
+    """Step 5: it learns to criticise, by imitation of the expert."""
+    drawn = Trajectories(_sources(arguments), read_requests(arguments.out / answers.FILE))
+    _teach("sft", partial(lessons.of_steps, trajectories=drawn), arguments)
 
 
 def reinforce(arguments: argparse.Namespace) -> None:
-    """Step 5: it learns what its editor can do."""
+    """Step 6: it learns what its editor can do."""
     asked = _recipe("grpo", arguments, GrpoRecipe)
     steps, out = asked.optimiser.steps, asked.out or arguments.out / "grpo"
     if steps is None:
@@ -75,8 +80,17 @@ def reinforce(arguments: argparse.Namespace) -> None:
 
 
 def pack(arguments: argparse.Namespace) -> None:
-    """Step 6: ONNX files and manifest into the package."""
+    """Step 7: ONNX files and manifest into the package."""
     packing.pack(arguments.out, models=("editor", "thinker"), stage=arguments.stage)
+
+
+def _teach(stage: str, taught: thinker.Lessons, arguments: argparse.Namespace) -> None:
+    asked = _recipe(stage, arguments, SftRecipe)
+    thinker.train(asked, asked.out or arguments.out / stage, taught, tell=tell)
+
+
+def _sources(arguments: argparse.Namespace) -> Sources:
+    return Sources(draw_sources(arguments.photos, arguments.sources))
 
 
 def _recipe(name: str, arguments: argparse.Namespace, kind: type[R]) -> R:
@@ -103,7 +117,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(arguments.threads)
     cv2.setNumThreads(1)
-    work = (train_editor, collect_answers, train_words, train_thinker, reinforce, pack)
+    work = (train_editor, collect_answers, train_words, train_looks, train_thinker, reinforce, pack)
     for name, step in zip(STEPS, work, strict=True):
         if arguments.step in (name, "all"):
             tell("step %s", name)

@@ -1,9 +1,10 @@
 """Lessons for the darkroom's thinker, by number: the same number is always the same lesson.
 
-In: a number; for looking also `Trajectories`. Out: rows of token ids with a loss weight each (0 on the
-prompt), and batches of them. Two kinds: *words*, a wish and what it asks for in plain words, without images
-and so far cheaper; and *looking*, a whole critique of three views. Loss falls on the reply only; what is seen
-and the score weigh more than phrases, because they are what has to be learned by looking.
+In: a number; for looking also `Sightings`, for critiques `Trajectories`. Out: rows of token ids with a loss
+weight each (0 on the prompt), and batches of them. Three kinds: *reading*, a wish and what it asks for in
+plain words, without images and so far cheaper; *looking*, three views and what was done, without a wish and
+so without a way of guessing it; and *critiquing*, both and the whole reply. Loss falls on the reply only; in
+a critique what is seen and the score weigh more than phrases: they are what has to be looked at.
 """
 
 from __future__ import annotations
@@ -23,15 +24,20 @@ from editthinker.darkroom import expert, layout
 from editthinker.darkroom.language import sentences
 from editthinker.darkroom.language.slips import MORE_FILLERS, stumble
 from editthinker.darkroom.wording import fold_quotes, token_id
+from editthinker.training.darkroom.sightings import Sighting, Sightings
 from editthinker.training.darkroom.trajectories import Step, Trajectories, disturb
 
 GROUPS = {"direct": 2, "compound": 6, "preserve": 4, "reasoning": 4}
 """How often each is drawn as words; compound wishes are the hardest to read."""
 SPLIT = "more"
+BESIDE_LOOKS, BESIDE_CRITIQUES = 1, 2
+"""Rows of words beside each row of views; they cost a sixth of it."""
 CHUNK = 32
 """Rows of words that are computed together: a batch is cut by length, so that little of it is padding."""
 
 Part = dict[str, torch.Tensor]
+Lesson = Callable[[int], "list[Row]"]
+"""A few rows by number."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +70,24 @@ def words(rng: random.Random) -> Iterator[str]:
 def reading(tokenizer: Tokenizer, rng: random.Random) -> Row:
     """A row of words: an instruction, then what is wanted, in the order of the wish."""
     wish, drawn = utterance(rng)
-    prompt = tokenizer.encode(layout.prompt(wish, "", images=0)).ids
-    wanted = tokenizer.encode(f" wanted: {sentences.plain(drawn.said)}.").ids
+    wanted = f" wanted: {sentences.plain(drawn.said)}."
+    return _answered(tokenizer, layout.prompt(wish, "", images=0), wanted)
+
+
+def looking(tokenizer: Tokenizer, sighting: Sighting) -> Row:
+    """A row of views alone, then what is seen."""
+    return _answered(tokenizer, layout.views_alone(), f" {expert.sight(sighting.seen)}", sighting.images)
+
+
+def _answered(tokenizer: Tokenizer, prompt: str, answer: str, images: Any = None) -> Row:
+    """A prompt, and an answer that counts everywhere alike."""
+    asked, said = tokenizer.encode(prompt).ids, tokenizer.encode(answer).ids
     end = token_id(tokenizer, layout.IM_END)
-    return Row([*prompt, *wanted, end], [0.0] * len(prompt) + [1.0] * (len(wanted) + 1))
+    return Row([*asked, *said, end], [0.0] * len(asked) + [1.0] * (len(said) + 1), images)
 
 
-def looking(tokenizer: Tokenizer, step: Step) -> Row:
-    """A row with views: the prompt and the expert's critique."""
+def critiquing(tokenizer: Tokenizer, step: Step) -> Row:
+    """A row of views and words: the prompt and the expert's critique."""
     prompt = tokenizer.encode(layout.prompt(step.instruction, step.sent)).ids
     ids, weights = list(prompt), [0.0] * len(prompt)
     for text, weight in segments(step.critique):
@@ -100,27 +116,33 @@ def segments(critique: Critique) -> list[tuple[str, float]]:
     return pieces
 
 
-def of_words(tokenizer: Tokenizer, seed: int) -> Callable[[int], list[Row]]:
-    """Lessons of one row of words."""
+def of_words(tokenizer: Tokenizer, seed: int) -> Lesson:
+    """One row of words each."""
     return lambda number: [reading(tokenizer, random.Random(f"words:{seed}:{number}"))]
 
 
-def of_steps(
-    tokenizer: Tokenizer, trajectories: Trajectories, seed: int, *, beside: int
-) -> Callable[[int], list[Row]]:
-    """Lessons of one row with views and some of words `beside` it: language needs more rows than looking."""
-
-    def lesson(number: int) -> list[Row]:
-        rng = random.Random(f"beside:{seed}:{number}")
-        return [
-            looking(tokenizer, trajectories(number)),
-            *(reading(tokenizer, rng) for _ in range(beside)),
-        ]
-
-    return lesson
+def of_looks(tokenizer: Tokenizer, seed: int, *, sightings: Sightings) -> Lesson:
+    """One row of views each, and beside it some of words, lest reading is forgotten."""
+    return lambda number: [
+        looking(tokenizer, sightings(number)),
+        *_beside(tokenizer, f"looks:{seed}:{number}", BESIDE_LOOKS),
+    ]
 
 
-def dataset(lesson: Callable[[int], list[Row]], count: int) -> Any:
+def of_steps(tokenizer: Tokenizer, seed: int, *, trajectories: Trajectories) -> Lesson:
+    """One critique each, and beside it some rows of words."""
+    return lambda number: [
+        critiquing(tokenizer, trajectories(number)),
+        *_beside(tokenizer, f"beside:{seed}:{number}", BESIDE_CRITIQUES),
+    ]
+
+
+def _beside(tokenizer: Tokenizer, seed: str, count: int) -> list[Row]:
+    rng = random.Random(seed)
+    return [reading(tokenizer, rng) for _ in range(count)]
+
+
+def dataset(lesson: Lesson, count: int) -> Any:
     """What TRL's trainers take: a `datasets.Dataset` of numbers that become lessons when asked for."""
     from datasets import Dataset
 

@@ -15,7 +15,7 @@ from editthinker.training.darkroom import export
 WEIGHTS = Path(__file__).parents[2] / "darkroom" / "weights"
 EDITORS = {"small": "editor-small", "base": "editor", "large": "editor-large"}
 """What the folder and the files of an editor are called, by its size in `editor.SIZES`."""
-STAGES = ("words", "sft", "grpo")
+STAGES = ("words", "looks", "sft", "grpo")
 """The folders of the thinker's trainings, each begun with the one before."""
 LOG = "log.jsonl"
 DATA = "generated language; training-photos/ (licences in its manifest); procedural scenes"

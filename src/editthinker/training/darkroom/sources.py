@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from editthinker.core.images import Picture
-from editthinker.darkroom.cases import SMALL
+from editthinker.darkroom.cases import SHARE, SMALL
+from editthinker.darkroom.regions import RegionMasks, present_colours
 from editthinker.darkroom.scenes import crops, scene
 
 Pixels = npt.NDArray[np.uint8]
@@ -35,3 +36,23 @@ def draw_sources(folder: Path, count: int, *, seed: int = 0, scenes: float = 0.2
         else:
             drawn.extend(crops(photos[number % len(photos)], rng, side=side))
     return drawn
+
+
+class Sources:
+    """A bank of small source pictures with their masks; drawn once, kept in memory."""
+
+    def __init__(self, pictures: list[Pixels]) -> None:
+        self._pictures = pictures
+        self._masks: dict[int, RegionMasks] = {}
+        self._colours: dict[int, frozenset[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def __getitem__(self, index: int) -> tuple[Pixels, RegionMasks, frozenset[str]]:
+        picture = self._pictures[index]
+        masks = self._masks.setdefault(index, RegionMasks(picture))
+        if index not in self._colours:
+            shares = present_colours(picture)
+            self._colours[index] = frozenset(colour for colour, share in shares.items() if share > SHARE)
+        return picture, masks, self._colours[index]

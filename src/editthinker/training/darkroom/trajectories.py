@@ -5,34 +5,33 @@ views, the prompt, and the expert's reply. The same index always gives the same 
 
 A step is one of: before any edit (the source shown as result), the first turn (the user's words were sent), a
 later turn (the expert's plain words were sent). The executed program is the editor's own answer in a third of
-the steps and a disturbed copy of the target in the others, so that what was sent does not give away what
-happened and the thinker has to look.
+the steps, one that has nothing to do with the wish in a fifth, and a disturbed copy of the target in the
+others, so that what was sent does not give away what happened and the thinker has to look.
 """
 
 from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 
 from editthinker.core.images import Picture
 from editthinker.core.types import Critique, Score
 from editthinker.darkroom import expert, layout, spelling
-from editthinker.darkroom.cases import SHARE, named_colours
+from editthinker.darkroom.cases import named_colours
 from editthinker.darkroom.judge import Case
 from editthinker.darkroom.language import sentences
 from editthinker.darkroom.operations import render
 from editthinker.darkroom.program import COLOURS, KINDS, Operation, Program, ordered, written
-from editthinker.darkroom.regions import RegionMasks, present_colours
 from editthinker.darkroom.wording import fold_quotes
+from editthinker.training.darkroom.sources import Pixels, Sources
 
-Pixels = npt.NDArray[np.uint8]
 OWN = 0.35
 """Share of steps that show the editor's own answer; it is right too often to teach what wrong looks like."""
+UNRELATED = 0.2
+"""Share of steps that show an edit drawn without the wish, or none: what was read is not what is seen."""
 MISUNDERSTOOD = 0.3
 """Share of later turns whose sent words mean something else than the user's."""
 GROUP_WEIGHTS = {"direct": 4, "compound": 4, "preserve": 3, "reasoning": 5}
@@ -64,26 +63,6 @@ class Request:
     def target(self) -> Program:
         """What is to be executed."""
         return ordered(self.said)
-
-
-class Sources:
-    """A bank of small source pictures with their masks; drawn once, kept in memory."""
-
-    def __init__(self, pictures: list[Pixels]) -> None:
-        self._pictures = pictures
-        self._masks: dict[int, RegionMasks] = {}
-        self._colours: dict[int, frozenset[str]] = {}
-
-    def __len__(self) -> int:
-        return len(self._pictures)
-
-    def __getitem__(self, index: int) -> tuple[Pixels, RegionMasks, frozenset[str]]:
-        picture = self._pictures[index]
-        masks = self._masks.setdefault(index, RegionMasks(picture))
-        if index not in self._colours:
-            shares = present_colours(picture)
-            self._colours[index] = frozenset(colour for colour, share in shares.items() if share > SHARE)
-        return picture, masks, self._colours[index]
 
 
 def disturb(rng: random.Random, target: Program, colours: list[str]) -> Program:
@@ -175,8 +154,7 @@ class Trajectories:
             sent = ""
         else:
             answers = request.answers if stage == "first" else request.plain_answers
-            own = answers and rng.random() < OWN
-            seen = rng.choice(answers) if own else disturb(rng, request.target, sorted(colours))
+            seen = self._happened(rng, request.target, answers, sorted(colours))
             seen = written(seen, strings or [rng.choice(sentences.TEXTS)])
             sent = words if stage == "first" else plain_words(rng, request.said, sorted(colours))
         edited = render(source, seen, masks) if seen else source
@@ -195,6 +173,18 @@ class Trajectories:
         return Step(
             layout.views(Picture.from_array(source), Picture.from_array(edited)), words, sent, critique
         )
+
+    @staticmethod
+    def _happened(
+        rng: random.Random, target: Program, answers: Sequence[Program], colours: list[str]
+    ) -> Program:
+        """What was executed."""
+        how = rng.random()
+        if how < OWN and answers:
+            return rng.choice(answers)
+        if how > 1 - UNRELATED:
+            return sentences.draw_program(rng, rng.choice((0, 1, 1, 2, 2, 3)), colours=colours)
+        return disturb(rng, target, colours)
 
 
 def plain_words(rng: random.Random, target: Program, colours: list[str]) -> str:

@@ -1,0 +1,48 @@
+"""Edits without a wish: a picture, what was done to it at random, and the program that did it.
+
+In: source pictures, a seed. Out: sightings by number. Whoever has a wish before it can guess what the edit
+was; here nothing but the images tells, so what is learned from them is looking.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from editthinker.core.images import Picture
+from editthinker.darkroom import layout
+from editthinker.darkroom.judge import visible
+from editthinker.darkroom.language import sentences
+from editthinker.darkroom.operations import render
+from editthinker.darkroom.program import Program
+from editthinker.training.darkroom.sources import Pixels, Sources
+
+OPERATIONS = {0: 6, 1: 60, 2: 24, 3: 10}
+"""How often an edit consists of so many; one at a time shows most clearly what an operation looks like."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What is to be seen, and what it is."""
+
+    images: Pixels
+    """uint8 (3, 128, 128, 3)."""
+    seen: Program
+
+
+class Sightings:
+    """Draws them by number."""
+
+    def __init__(self, sources: Sources, *, seed: int = 0) -> None:
+        self._sources, self._seed = sources, seed
+
+    def __call__(self, number: int) -> Sighting:
+        rng = random.Random(f"sightings:{self._seed}:{number}")
+        while True:
+            source, masks, colours = self._sources[rng.randrange(len(self._sources))]
+            count = rng.choices(list(OPERATIONS), list(OPERATIONS.values()))[0]
+            seen = sentences.draw_program(rng, count, colours=sorted(colours))
+            if seen and not visible(source, seen, masks):
+                continue
+            edited = render(source, seen, masks) if seen else source
+            return Sighting(layout.views(Picture.from_array(source), Picture.from_array(edited)), seen)
