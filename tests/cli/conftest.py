@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from editthinker.testing import photograph
+from peers.command import Run
 
 FAKES = """
 from PIL import Image
@@ -131,8 +131,6 @@ def hostile():
     words = "\\x1b]0;owned\\x07[bold]loud[/bold]\\u202e"
     return ScriptedThinker(Critique(Score(9, 9), words, words))
 """
-
-Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ import pytest
 from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from conftest import Run  # type: ignore[attr-defined]
 from editthinker.testing import photograph
+from peers.command import Run
 from peers.painting import plain, png
 from peers.serving import serving
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from conftest import Run  # type: ignore[attr-defined]
 from editthinker.data.records import TrajectoryRow
 from editthinker.data.rows import Source
 from editthinker.data.stage import Counts
+from peers.command import Run
 from peers.makers import POOL, calls, lay_out
 
 pytestmark = [pytest.mark.slow, pytest.mark.clock]

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Run  # type: ignore[attr-defined]
 from editthinker.data.records import StepRow, TrajectoryRow
 from editthinker.data.rows import Source
 from editthinker.data.stage import Counts
 from editthinker.runs import RunFolder
+from peers.command import Run
 from peers.makers import POOL, calls, lay_out
 
 pytestmark = [pytest.mark.slow, pytest.mark.clock]

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Run  # type: ignore[attr-defined]
 from editthinker.cli.crew import OPTIONS, crew_of
 from editthinker.cli.run import BatchOrder
 from editthinker.testing import photograph
 from editthinker.wire.pooled import PooledEditor
+from peers.command import Run
 
 COUNTING = """
 import os
