@@ -25,6 +25,7 @@ from editthinker.core.types import Critique, Score
 from editthinker.darkroom import layout
 from editthinker.darkroom.editor import DarkroomEditor
 from editthinker.darkroom.language import sentences
+from editthinker.darkroom.regions import RegionMasks
 from editthinker.testing import photograph
 from editthinker.thinkers.local import processor
 from editthinker.training import checkpoints, grpo, recipe, watching
@@ -173,6 +174,14 @@ def test_only_what_is_wanted_is_learned_from_words() -> None:
     text = tokenizer.decode(learned, skip_special_tokens=False)
     rng = random.Random("words:0:3")
     assert text == f" wanted: {sentences.plain(lessons.utterance(rng)[1].said)}.{layout.IM_END}"
+
+
+def test_masks_of_sources_are_those_of_the_picture(pictures: Sources) -> None:
+    picture, masks, _ = pictures[0]
+    plain = RegionMasks(picture)
+    for region in ("subject", "background", "top", "red"):
+        np.testing.assert_allclose(masks[region], plain[region], atol=1e-3)
+        np.testing.assert_array_equal(masks[region], pictures[0][1][region])
 
 
 def test_only_what_is_seen_is_learned_from_looks(pictures: Sources) -> None:

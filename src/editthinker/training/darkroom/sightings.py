@@ -17,8 +17,10 @@ from editthinker.darkroom.operations import render
 from editthinker.darkroom.program import Program
 from editthinker.training.darkroom.sources import Pixels, Sources
 
-OPERATIONS = {0: 6, 1: 60, 2: 24, 3: 10}
+OPERATIONS = {0: 5, 1: 50, 2: 30, 3: 15}
 """How often an edit consists of so many; one at a time shows most clearly what an operation looks like."""
+PARTS = 0.5
+"""Share of edits that are confined to regions: where is learned later than what, and is rare in wishes."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Sightings:
         while True:
             source, masks, colours = self._sources[rng.randrange(len(self._sources))]
             count = rng.choices(list(OPERATIONS), list(OPERATIONS.values()))[0]
-            seen = sentences.draw_program(rng, count, colours=sorted(colours))
+            where = "part" if rng.random() < PARTS else "any"
+            seen = sentences.draw_program(rng, count, colours=sorted(colours), where=where)
             if seen and not visible(source, seen, masks):
                 continue
             edited = render(source, seen, masks) if seen else source

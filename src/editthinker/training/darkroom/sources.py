@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from editthinker.core.images import Picture
 from editthinker.darkroom.cases import SHARE, SMALL
-from editthinker.darkroom.regions import RegionMasks, present_colours
+from editthinker.darkroom.regions import Mask, RegionMasks, present_colours
 from editthinker.darkroom.scenes import crops, scene
 
 Pixels = npt.NDArray[np.uint8]
@@ -39,11 +39,11 @@ def draw_sources(folder: Path, count: int, *, seed: int = 0, scenes: float = 0.2
 
 
 class Sources:
-    """A bank of small source pictures with their masks; drawn once, kept in memory."""
+    """A bank of small source pictures with their masks and the colours they show enough of."""
 
     def __init__(self, pictures: list[Pixels]) -> None:
         self._pictures = pictures
-        self._masks: dict[int, RegionMasks] = {}
+        self._subjects: dict[int, npt.NDArray[np.float16]] = {}
         self._colours: dict[int, frozenset[str]] = {}
 
     def __len__(self) -> int:
@@ -51,8 +51,25 @@ class Sources:
 
     def __getitem__(self, index: int) -> tuple[Pixels, RegionMasks, frozenset[str]]:
         picture = self._pictures[index]
-        masks = self._masks.setdefault(index, RegionMasks(picture))
         if index not in self._colours:
             shares = present_colours(picture)
             self._colours[index] = frozenset(colour for colour, share in shares.items() if share > SHARE)
-        return picture, masks, self._colours[index]
+        return picture, _Masks(picture, index, self._subjects), self._colours[index]
+
+
+class _Masks(RegionMasks):
+    """Masks of which the subject, by far the costliest, is kept in half precision.
+
+    All masks of thousands of pictures would take tens of gigabytes.
+    """
+
+    def __init__(self, picture: Pixels, index: int, subjects: dict[int, npt.NDArray[np.float16]]) -> None:
+        super().__init__(picture)
+        self._index, self._subjects = index, subjects
+
+    def _compute(self, region: str) -> Mask:
+        if region != "subject":
+            return super()._compute(region)
+        if self._index not in self._subjects:
+            self._subjects[self._index] = super()._compute(region).astype(np.float16)
+        return self._subjects[self._index].astype(np.float32)
