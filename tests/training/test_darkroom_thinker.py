@@ -312,8 +312,8 @@ def test_a_training_goes_on_exactly(
 def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
     photograph(400, 300, seed=0).save(tmp_path / "photo.jpg")
     places = ["--photos", str(tmp_path), "--sources", "3", "--recipes", str(RECIPES)]
-    said = [f"model.base={base(tmp_path / 'base')}", "optimiser.steps=3", "optimiser.batch=4"]
-    said += ["optimiser.at_once=2"]
+    said = [f"model.base={base(tmp_path / 'base')}", "optimiser.steps=3", "optimiser.batch=8"]
+    said += ["optimiser.at_once=2"]  # so that gradients are added up before they are averaged
     step = ["-m", "editthinker.training.darkroom", *places, "looks", *said]
     launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     for name, how in (("one", []), ("two", launch)):

@@ -36,8 +36,6 @@ CHUNK = 32
 """Rows of words that are computed together: a batch is cut by length, so that little of it is padding."""
 
 Part = dict[str, torch.Tensor]
-Lesson = Callable[[int], "list[Row]"]
-"""A few rows by number."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,10 @@ class Row:
     weights: list[float]
     images: Any = None
     """uint8 (3, 128, 128, 3)."""
+
+
+Lesson = Callable[[int], list[Row]]
+"""A few rows by number."""
 
 
 def utterance(rng: random.Random, split: str = SPLIT) -> tuple[str, sentences.Utterance]:
@@ -70,20 +72,20 @@ def words(rng: random.Random) -> Iterator[str]:
 def reading(tokenizer: Tokenizer, rng: random.Random) -> Row:
     """A row of words: an instruction, then what is wanted, in the order of the wish."""
     wish, drawn = utterance(rng)
-    wanted = f" wanted: {sentences.plain(drawn.said)}."
-    return _answered(tokenizer, layout.prompt(wish, "", images=0), wanted)
+    wanted = f" wanted: {sentences.plain(drawn.said)}.{layout.IM_END}"
+    return answered(tokenizer, layout.prompt(wish, "", images=0), wanted)
 
 
 def looking(tokenizer: Tokenizer, sighting: Sighting) -> Row:
     """A row of views alone, then what is seen."""
-    return _answered(tokenizer, layout.views_alone(), f" {expert.sight(sighting.seen)}", sighting.images)
+    seen = f" {expert.sight(sighting.seen)}{layout.IM_END}"
+    return answered(tokenizer, layout.views_alone(), seen, sighting.images)
 
 
-def _answered(tokenizer: Tokenizer, prompt: str, answer: str, images: Any = None) -> Row:
+def answered(tokenizer: Tokenizer, prompt: str, answer: str, images: Any = None) -> Row:
     """A prompt, and an answer that counts everywhere alike."""
     asked, said = tokenizer.encode(prompt).ids, tokenizer.encode(answer).ids
-    end = token_id(tokenizer, layout.IM_END)
-    return Row([*asked, *said, end], [0.0] * len(asked) + [1.0] * (len(said) + 1), images)
+    return Row([*asked, *said], [0.0] * len(asked) + [1.0] * len(said), images)
 
 
 def critiquing(tokenizer: Tokenizer, step: Step) -> Row:

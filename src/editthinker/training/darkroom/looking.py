@@ -12,12 +12,12 @@ import logging
 import random
 import sys
 from collections.abc import Iterator
+from itertools import count, islice
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 
-from editthinker.core.images import Picture
 from editthinker.darkroom import expert, layout
 from editthinker.darkroom.judge import visible
 from editthinker.darkroom.language import sentences
@@ -27,7 +27,7 @@ from editthinker.training import checkpoints
 from editthinker.training.darkroom import lessons, thinker
 from editthinker.training.darkroom.lessons import Row
 from editthinker.training.darkroom.sightings import Sightings
-from editthinker.training.darkroom.sources import Sources, draw_sources
+from editthinker.training.darkroom.sources import Sources, draw_sources, views
 from editthinker.training.recipe import Model
 
 KINDS = ("alone", "fulfilled", "unrelated", "nothing")
@@ -37,8 +37,8 @@ SPLIT = "validation"
 AT_ONCE = 50
 
 
-def measure(folder: Path, photos: Path, count: int = 200) -> dict[str, float]:
-    """Shares of `count` sights of every kind that are named exactly. Raises what `load` does."""
+def measure(folder: Path, photos: Path, number: int = 200) -> dict[str, float]:
+    """Shares of `number` sights of every kind that are named exactly. Raises what `load` does."""
     trainee = checkpoints.load(Model.model_validate({"base": str(folder)}), for_training=False)
     trainee.model.eval()
     tokenizer = trainee.processor.tokenizer.backend_tokenizer
@@ -46,12 +46,12 @@ def measure(folder: Path, photos: Path, count: int = 200) -> dict[str, float]:
     sights = Sights(tokenizer, Sources(draw_sources(photos, PICTURES, seed=SEED)))
     found = {}
     for kind in KINDS:
-        rows = [row for row, _ in zip(sights.rows(kind), range(count), strict=False)]
+        rows = list(islice(sights.rows(kind), number))
         right = 0
         with torch.inference_mode():
-            for start in range(0, count, AT_ONCE):
+            for start in range(0, number, AT_ONCE):
                 right += thinker.exact(trainee.model, collate.part(rows[start : start + AT_ONCE]))
-        found[kind] = right / count
+        found[kind] = right / number
     return found
 
 
@@ -64,10 +64,11 @@ class Sights:
     def rows(self, kind: str) -> Iterator[Row]:
         """Of one kind, without end and always the same."""
         if kind == "alone":
-            alone, number = Sightings(self._sources, seed=SEED), 0
-            while True:
-                yield lessons.looking(self._tokenizer, alone(number))
-                number += 1
+            alone = Sightings(self._sources, seed=SEED)
+            return (lessons.looking(self._tokenizer, alone(number)) for number in count())
+        return self._after_a_wish(kind)
+
+    def _after_a_wish(self, kind: str) -> Iterator[Row]:
         rng = random.Random(f"looking:{kind}")
         while True:
             source, masks, present = self._sources[rng.randrange(len(self._sources))]
@@ -78,19 +79,15 @@ class Sights:
             else:
                 many = 0 if kind == "nothing" else rng.choice((1, 2))
                 seen = sentences.draw_program(rng, many, colours=colours)
-            if seen and not visible(source, seen, masks):
-                continue
-            edited = render(source, seen, masks) if seen else source
-            images = layout.views(Picture.from_array(source), Picture.from_array(edited))
-            words = fold_quotes(wish.instruction)[0]
-            ids = self._tokenizer.encode(layout.prompt(words, words)).ids
-            ids += self._tokenizer.encode(layout.frame()[0]).ids
-            said = self._tokenizer.encode(expert.sight(seen)).ids
-            yield Row([*ids, *said], [0.0] * len(ids) + [1.0] * len(said), images)
+            if not seen or visible(source, seen, masks):
+                words = fold_quotes(wish.instruction)[0]
+                prompt = layout.prompt(words, words) + layout.frame()[0]
+                images = views(source, render(source, seen, masks))
+                yield lessons.answered(self._tokenizer, prompt, expert.sight(seen), images)
 
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    number = int(sys.argv[2]) if len(sys.argv) > 2 else 200
-    for name, share in measure(Path(sys.argv[1]), Path("training-photos"), number).items():
+    many = int(sys.argv[2]) if len(sys.argv) > 2 else 200
+    for name, share in measure(Path(sys.argv[1]), Path("training-photos"), many).items():
         logging.getLogger(__name__).info("%-10s  %.3f", name, share)

@@ -9,13 +9,11 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from editthinker.core.images import Picture
-from editthinker.darkroom import layout
 from editthinker.darkroom.judge import visible
 from editthinker.darkroom.language import sentences
 from editthinker.darkroom.operations import render
 from editthinker.darkroom.program import Program
-from editthinker.training.darkroom.sources import Pixels, Sources
+from editthinker.training.darkroom.sources import Pixels, Sources, views
 
 OPERATIONS = {0: 5, 1: 50, 2: 30, 3: 15}
 """How often an edit consists of so many; one at a time shows most clearly what an operation looks like."""
@@ -45,7 +43,5 @@ class Sightings:
             count = rng.choices(list(OPERATIONS), list(OPERATIONS.values()))[0]
             where = "part" if rng.random() < PARTS else "any"
             seen = sentences.draw_program(rng, count, colours=sorted(colours), where=where)
-            if seen and not visible(source, seen, masks):
-                continue
-            edited = render(source, seen, masks) if seen else source
-            return Sighting(layout.views(Picture.from_array(source), Picture.from_array(edited)), seen)
+            if not seen or visible(source, seen, masks):
+                return Sighting(views(source, render(source, seen, masks)), seen)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from editthinker.core.images import Picture
+from editthinker.darkroom import layout
 from editthinker.darkroom.cases import SHARE, SMALL
 from editthinker.darkroom.regions import Mask, RegionMasks, present_colours
 from editthinker.darkroom.scenes import crops, scene
@@ -36,6 +37,11 @@ def draw_sources(folder: Path, count: int, *, seed: int = 0, scenes: float = 0.2
         else:
             drawn.extend(crops(photos[number % len(photos)], rng, side=side))
     return drawn
+
+
+def views(source: Pixels, edited: Pixels) -> Pixels:
+    """What a thinker is shown of an edit: `layout.views`, uint8 (3, 128, 128, 3)."""
+    return layout.views(Picture.from_array(source), Picture.from_array(edited))
 
 
 class Sources:

@@ -43,14 +43,14 @@ class Trainer(SFTTrainer):  # type: ignore[misc] # trl is untyped here
         return torch.stack(losses).sum()
 
     def training_step(self, model: Any, *given: Any, **more: Any) -> torch.Tensor:
-        """One batch; with several processes, gradients become their mean here.
+        """One batch; after the last one of a step, the gradients of several processes become their mean.
 
-        A step goes through the model several times, with and without images: more than
-        `DistributedDataParallel` can follow. Twice the mean is the mean, so batches may be added up.
+        A batch goes through the model several times, with and without images: more than
+        `DistributedDataParallel` can follow.
         """
         with self.accelerator.no_sync(model):
             loss: torch.Tensor = super().training_step(model, *given, **more)
-        if self.accelerator.num_processes > 1:
+        if self.accelerator.num_processes > 1 and self.accelerator.sync_gradients:
             learned = [weight for weight in model.parameters() if weight.requires_grad]
             gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in learned]
             mean = self.accelerator.reduce(torch.cat([one.flatten() for one in gradients]), "mean")

@@ -17,16 +17,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from editthinker.core.images import Picture
 from editthinker.core.types import Critique, Score
-from editthinker.darkroom import expert, layout, spelling
+from editthinker.darkroom import expert, spelling
 from editthinker.darkroom.cases import named_colours
 from editthinker.darkroom.judge import Case
 from editthinker.darkroom.language import sentences
 from editthinker.darkroom.operations import render
 from editthinker.darkroom.program import COLOURS, KINDS, Operation, Program, ordered, written
 from editthinker.darkroom.wording import fold_quotes
-from editthinker.training.darkroom.sources import Pixels, Sources
+from editthinker.training.darkroom.sources import Pixels, Sources, views
 
 OWN = 0.35
 """Share of steps that show the editor's own answer; it is right too often to teach what wrong looks like."""
@@ -154,10 +153,10 @@ class Trajectories:
             sent = ""
         else:
             answers = request.answers if stage == "first" else request.plain_answers
-            seen = self._happened(rng, request.target, answers, sorted(colours))
+            seen = happened(rng, request.target, answers, sorted(colours))
             seen = written(seen, strings or [rng.choice(sentences.TEXTS)])
             sent = words if stage == "first" else plain_words(rng, request.said, sorted(colours))
-        edited = render(source, seen, masks) if seen else source
+        edited = render(source, seen, masks)
         score = case.verdict(edited).score
         score = Score(round(score.semantic), round(score.quality))
         difference = expert.compare(request.said, seen)
@@ -170,21 +169,17 @@ class Trajectories:
             unasked=bool(difference.unasked),
         )
         critique = Critique(score, expert.reasoning(request.said, seen), refined)
-        return Step(
-            layout.views(Picture.from_array(source), Picture.from_array(edited)), words, sent, critique
-        )
+        return Step(views(source, edited), words, sent, critique)
 
-    @staticmethod
-    def _happened(
-        rng: random.Random, target: Program, answers: Sequence[Program], colours: list[str]
-    ) -> Program:
-        """What was executed."""
-        how = rng.random()
-        if how < OWN and answers:
-            return rng.choice(answers)
-        if how > 1 - UNRELATED:
-            return sentences.draw_program(rng, rng.choice((0, 1, 1, 2, 2, 3)), colours=colours)
-        return disturb(rng, target, colours)
+
+def happened(rng: random.Random, target: Program, answers: Sequence[Program], colours: list[str]) -> Program:
+    """What was executed: an answer of the editor, something unrelated or nothing, or the target disturbed."""
+    how = rng.random()
+    if how < OWN and answers:
+        return rng.choice(answers)
+    if how > 1 - UNRELATED:
+        return sentences.draw_program(rng, rng.choice((0, 1, 1, 2, 2, 3)), colours=colours)
+    return disturb(rng, target, colours)
 
 
 def plain_words(rng: random.Random, target: Program, colours: list[str]) -> str:
