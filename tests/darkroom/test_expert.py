@@ -38,6 +38,15 @@ def test_reasoning_names_what_is_missing() -> None:
     assert "nothing is wrong" in expert.reasoning((WARM,), (WARM,))
 
 
+def test_what_is_seen_keeps_the_order_of_the_wish() -> None:
+    """So that looking after reading is checking one operation after the other."""
+    weak, unasked = Operation("warmth", "warm", strength="light"), Operation("vignette")
+    text = expert.reasoning((DARK, SOFT, WARM), (unasked, weak, DARK))
+    assert text.startswith(
+        f"{expert.wish((DARK, SOFT, WARM))} seen: {sentences.plain((DARK, weak, unasked))}."
+    )
+
+
 def test_what_failed_goes_first() -> None:
     refined = expert.refine((WARM, DARK), (DARK,), BAD, sent="whatever", first_words=True)
     assert refined.startswith(phrases.plain(DARK))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import subprocess
 import sys
 from functools import partial
@@ -173,7 +174,7 @@ def test_only_what_is_wanted_is_learned_from_words() -> None:
     learned = [token for token, weight in zip(row.ids, row.weights, strict=True) if weight]
     text = tokenizer.decode(learned, skip_special_tokens=False)
     rng = random.Random("words:0:3")
-    assert text == f" wanted: {sentences.plain(lessons.utterance(rng)[1].said)}.{layout.IM_END}"
+    assert text == f"wanted: {sentences.plain(lessons.utterance(rng)[1].said)}.{layout.IM_END}"
 
 
 def test_masks_of_sources_are_those_of_the_picture(pictures: Sources) -> None:
@@ -219,10 +220,11 @@ def test_what_is_seen_and_the_score_weigh_more(trajectories: Trajectories) -> No
     heavy = tokenizer.decode(
         [i for i, w in zip(row.ids, row.weights, strict=True) if w == 3], skip_special_tokens=False
     )
-    seen = step.critique.reasoning.partition(" wanted:")[0]
+    seen = re.search("seen: [^.]*[.]", step.critique.reasoning)
+    assert seen is not None
     score = step.critique.score
     assert score is not None
-    assert heavy.strip() == f"{seen}{score.semantic:g}{score.quality:g}"
+    assert heavy.strip() == f"{seen[0]}{score.semantic:g}{score.quality:g}"
     whole = tokenizer.decode(
         [i for i, w in zip(row.ids, row.weights, strict=True) if w], skip_special_tokens=False
     )

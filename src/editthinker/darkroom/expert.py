@@ -34,29 +34,25 @@ class Difference:
 
 def compare(wanted: Program, seen: Program) -> Difference:
     """Match operations by kind, value and region; what matches may still differ in strength."""
-
-    def key(operation: Operation) -> tuple[str, str, str]:
-        return (operation.kind, operation.value, operation.region)
-
-    done = {key(operation): operation for operation in seen}
-    asked = {key(operation) for operation in wanted}
+    done = {_key(operation): operation for operation in seen}
+    asked = {_key(operation) for operation in wanted}
     missing, weak, strong = [], [], []
     for operation in wanted:
-        match = done.get(key(operation))
+        match = done.get(_key(operation))
         if match is None:
             missing.append(operation)
         elif STRENGTHS.index(match.strength) < STRENGTHS.index(operation.strength):
             weak.append(operation)
         elif STRENGTHS.index(match.strength) > STRENGTHS.index(operation.strength):
             strong.append(operation)
-    extra = tuple(operation for operation in seen if key(operation) not in asked)
+    extra = tuple(operation for operation in seen if _key(operation) not in asked)
     return Difference(tuple(missing), tuple(weak), tuple(strong), extra)
 
 
 def reasoning(wanted: Program, seen: Program) -> str:
     """What was wanted, what can be seen, and the difference, in the editor's own plain words."""
     difference = compare(wanted, seen)
-    parts = [sight(seen), f"wanted: {_list(wanted)}."]
+    parts = [wish(wanted), sight(seen, wanted)]
     for label, operations in (
         ("missing", difference.missing),
         ("too weak", difference.too_weak),
@@ -70,9 +66,20 @@ def reasoning(wanted: Program, seen: Program) -> str:
     return " ".join(parts)
 
 
-def sight(seen: Program) -> str:
-    """What can be seen, the first sentence of the reasoning."""
-    return f"seen: {_list(seen)}."
+def wish(wanted: Program) -> str:
+    """What was wanted, the first sentence of the reasoning."""
+    return f"wanted: {_list(wanted)}."
+
+
+def sight(seen: Program, wanted: Program = ()) -> str:
+    """What can be seen, the second sentence: in the order of the wish, what nobody asked for last."""
+    places = {_key(operation): place for place, operation in enumerate(wanted)}
+    in_order = sorted(seen, key=lambda operation: places.get(_key(operation), len(places)))
+    return f"seen: {_list(tuple(in_order))}."
+
+
+def _key(operation: Operation) -> tuple[str, str, str]:
+    return (operation.kind, operation.value, operation.region)
 
 
 def _list(program: Program) -> str:

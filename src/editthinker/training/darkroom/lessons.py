@@ -72,7 +72,7 @@ def words(rng: random.Random) -> Iterator[str]:
 def reading(tokenizer: Tokenizer, rng: random.Random) -> Row:
     """A row of words: an instruction, then what is wanted, in the order of the wish."""
     wish, drawn = utterance(rng)
-    wanted = f" wanted: {sentences.plain(drawn.said)}.{layout.IM_END}"
+    wanted = expert.wish(drawn.said) + layout.IM_END
     return answered(tokenizer, layout.prompt(wish, "", images=0), wanted)
 
 
@@ -101,12 +101,13 @@ def critiquing(tokenizer: Tokenizer, step: Step) -> Row:
 
 def segments(critique: Critique) -> list[tuple[str, float]]:
     """The reply in pieces with their loss weights: what is seen and the scores count three times."""
-    seen, cut, rest = critique.reasoning.partition(" wanted:")
+    wanted, cut, rest = critique.reasoning.partition(" seen:")
+    seen, stop, rest = rest.partition(".")
     score = critique.score
     if score is None:
         raise ValueError("a critique without a score teaches nothing")
     contents = (
-        [(seen, 3.0), (cut + rest, 1.0)],
+        [(wanted, 1.0), (cut + seen + stop, 3.0), (rest, 1.0)],
         [(f"{score.semantic:g}", 3.0)],
         [(f"{score.quality:g}", 3.0)],
     )

@@ -2,8 +2,9 @@
 
 In: a folder that a training wrote, a checkpoint too, and how many sights of a kind. Out: the share of edits
 that are named exactly, all operations and no other. Four kinds: images alone; after a wish that the edit
-fulfils; after a wish that it has nothing to do with; after a wish when nothing was done. A thinker that looks
-is as good at the last three as at the first; one that says what it read is good at the second only.
+fulfils; after a wish that it has nothing to do with; after a wish when nothing was done. With a wish the
+prompt has what it asks for. A thinker that looks is as good at the last three as at the first; one that says
+what it read is good at the second only.
 """
 
 from __future__ import annotations
@@ -81,9 +82,9 @@ class Sights:
                 seen = sentences.draw_program(rng, many, colours=colours)
             if not seen or visible(source, seen, masks):
                 words = fold_quotes(wish.instruction)[0]
-                prompt = layout.prompt(words, words) + layout.frame()[0]
+                prompt = layout.prompt(words, words) + layout.frame()[0] + expert.wish(wish.said)
                 images = views(source, render(source, seen, masks))
-                yield lessons.answered(self._tokenizer, prompt, expert.sight(seen), images)
+                yield lessons.answered(self._tokenizer, prompt, " " + expert.sight(seen, wish.said), images)
 
 
 if __name__ == "__main__":

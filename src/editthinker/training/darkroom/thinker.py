@@ -82,7 +82,7 @@ def exact(model: Any, part: Part) -> int:
 def _answers(model: Any, part: Part) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Logits (rows, columns, vocabulary), what should follow, and its weight, where anything is learned.
 
-    Elsewhere nothing has to become words, which is a tenth of the work.
+    Elsewhere nothing has to become words.
     """
     seen = {}
     if "patches" in part:

@@ -33,7 +33,7 @@ UNRELATED = 0.2
 """Share of steps that show an edit drawn without the wish, or none: what was read is not what is seen."""
 MISUNDERSTOOD = 0.3
 """Share of later turns whose sent words mean something else than the user's."""
-GROUP_WEIGHTS = {"direct": 4, "compound": 4, "preserve": 3, "reasoning": 5}
+GROUP_WEIGHTS = {"direct": 3, "compound": 7, "preserve": 3, "reasoning": 4}
 
 
 @dataclass(frozen=True)
