@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from editthinker.core.errors import InputError
 from editthinker.core.files import cause, shown
@@ -57,9 +58,11 @@ def _pieces(value: Any) -> Iterator[bytes]:
             yield from _pieces(one)
     elif is_dataclass(value):
         yield from _pieces([getattr(value, field.name) for field in fields(value)])
-    elif hasattr(value, "__array__"):  # images too
+    elif isinstance(value, (np.ndarray, Image.Image)):
         array = np.asarray(value)
         yield repr((array.shape, array.dtype.str)).encode()
         yield array.tobytes()
-    else:
+    elif value is None or isinstance(value, (str, bytes, int, float)):
         yield repr(value).encode()
+    else:  # its repr may say where it lies, which is another place next time
+        raise TypeError(f"a {type(value).__name__} in a row has no fingerprint")
