@@ -1,10 +1,11 @@
 """Lessons for the darkroom's thinker, by number: the same number is always the same lesson.
 
 In: a number; for looking also `Sightings`, for critiques `Trajectories`. Out: rows of token ids with a loss
-weight each (0 on the prompt), and batches of them. Three kinds: *reading*, a wish and what it asks for in
-plain words, without images and so far cheaper; *looking*, three views and what was done, without a wish and
-so without a way of guessing it; and *critiquing*, both and the whole reply. Loss falls on the reply only; in
-a critique what is seen and the score weigh more than phrases: they are what has to be looked at.
+weight each (0 on the prompt), and batches of them. Without images and so far cheaper: *reading*, a wish and
+what it asks for in plain words, and *comparing*, what is wanted and what is seen and how they differ. With
+images: *looking*, three views and what was done, without a wish and so without a way of guessing it, and
+*critiquing*, all of it and the whole reply. Loss falls on the reply only; in a critique what is seen and the
+score weigh more than phrases: they are what has to be looked at.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from editthinker.core.types import Critique, Score
 from editthinker.darkroom import expert, layout
 from editthinker.darkroom.language import sentences
 from editthinker.darkroom.language.slips import MORE_FILLERS, stumble
+from editthinker.darkroom.program import COLOURS
 from editthinker.darkroom.wording import fold_quotes, token_id
 from editthinker.training.darkroom.sightings import Sighting, Sightings
-from editthinker.training.darkroom.trajectories import Step, Trajectories, disturb
+from editthinker.training.darkroom.trajectories import Step, Trajectories, disturb, happened
 
 GROUPS = {"direct": 2, "compound": 6, "preserve": 4, "reasoning": 4}
 """How often each is drawn as words; compound wishes are the hardest to read."""
@@ -74,6 +76,17 @@ def reading(tokenizer: Tokenizer, rng: random.Random) -> Row:
     wish, drawn = utterance(rng)
     wanted = expert.wish(drawn.said) + layout.IM_END
     return answered(tokenizer, layout.prompt(wish, "", images=0), wanted)
+
+
+def comparing(tokenizer: Tokenizer, rng: random.Random) -> Row:
+    """A row of words: what is wanted and what is seen are given, how they differ is learned."""
+    wish, drawn = utterance(rng)
+    seen = happened(rng, drawn.program, [drawn.program], sorted(COLOURS))
+    reasoning = expert.reasoning(drawn.said, seen)
+    given = " ".join((expert.wish(drawn.said), expert.sight(seen, drawn.said)))
+    opening, closing = layout.frame()[:2]
+    prompt = layout.prompt(wish, wish, images=0) + opening + given
+    return answered(tokenizer, prompt, reasoning.removeprefix(given) + closing)
 
 
 def looking(tokenizer: Tokenizer, sighting: Sighting) -> Row:
@@ -133,10 +146,11 @@ def of_looks(tokenizer: Tokenizer, seed: int, *, sightings: Sightings) -> Lesson
 
 
 def of_steps(tokenizer: Tokenizer, seed: int, *, trajectories: Trajectories) -> Lesson:
-    """One critique each, and beside it some rows of words."""
+    """One critique each, and beside it some rows of words and a comparison."""
     return lambda number: [
         critiquing(tokenizer, trajectories(number)),
         *_beside(tokenizer, f"beside:{seed}:{number}", BESIDE_CRITIQUES),
+        comparing(tokenizer, random.Random(f"comparing:{seed}:{number}")),
     ]
 
 
