@@ -203,6 +203,26 @@ def test_only_what_is_seen_is_learned_from_looks(pictures: Sources) -> None:
     assert drawn(3).seen == Sightings(pictures)(3).seen
 
 
+def test_a_comparison_follows_from_what_is_given() -> None:
+    """No images: what is wanted and what is seen stand in the prompt, only the difference is learned."""
+    tokenizer = nets.learned()
+    agreed = set()
+    for number in range(40):
+        row = lessons.comparing(tokenizer, random.Random(number))
+        assert row.images is None
+        parts: dict[bool, list[int]] = {True: [], False: []}
+        for token, weight in zip(row.ids, row.weights, strict=True):
+            parts[bool(weight)].append(token)
+        given, said = (tokenizer.decode(parts[side], skip_special_tokens=False) for side in (False, True))
+        found = re.search(r"wanted: ([^.]*)[.] seen: ([^.]*)[.]$", given)
+        assert found is not None
+        wanted, seen = (set(one.split(", ")) for one in found.groups())
+        assert ("nothing is wrong." in said) == (wanted == seen)
+        assert ("missing:" in said) <= (not wanted <= seen)
+        agreed.add(wanted == seen)
+    assert agreed == {True, False}
+
+
 def test_some_critiques_are_of_edits_that_the_wish_does_not_give_away(trajectories: Trajectories) -> None:
     untouched = [
         step

@@ -182,12 +182,14 @@ def happened(rng: random.Random, target: Program, answers: Sequence[Program], co
     return disturb(rng, target, colours)
 
 
-def plain_words(rng: random.Random, target: Program, colours: list[str]) -> str:
+def plain_words(
+    rng: random.Random, target: Program, colours: list[str], *, misunderstood: float = MISUNDERSTOOD
+) -> str:
     """What may have been sent before: plain words, at times of a wish misunderstood.
 
     If what was sent were always right, the thinker would learn to believe it and stop reading the wish.
     """
-    meant = disturb(rng, target, colours) if rng.random() < MISUNDERSTOOD else target
+    meant = disturb(rng, target, colours) if rng.random() < misunderstood else target
     if rng.random() < 0.7:
         operations = list(meant)
         rng.shuffle(operations)
