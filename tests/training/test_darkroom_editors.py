@@ -95,3 +95,20 @@ def test_the_seconds_of_an_interrupted_training_add_up(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, lines)))
     found = packing.course(tmp_path / "log.jsonl")
     assert found == {"steps": 200, "seconds": 27.5, "final_training_loss": 0.9877}
+
+
+def test_a_thinker_tells_every_training_it_went_through(tmp_path: Path) -> None:
+    """Also one that went on from the middle of another."""
+    words, looks, sft = (tmp_path / name for name in ("words", "looks", "sft"))
+    for folder, base, steps in ((words, "darkroom:base", 9), (looks, words, 7), (sft, looks, 5)):
+        (folder / "training").mkdir(parents=True)
+        middle = f"{looks}/training/checkpoint-4" if base == looks else base
+        (folder / "recipe.toml").write_text(f'name = "{folder.name}"\n[model]\nbase = "{middle}"\n')
+        lines = [{"event": "begin", "step": 0}, {"step": steps, "loss": 0.5, "seconds": 3.0}]
+        (folder / "training" / "log.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert packing.lineage(sft) == [
+        "begun with darkroom:base",
+        "words: steps 9, seconds 3.0, final training loss 0.5",
+        "looks: steps 4, seconds 3.0, final training loss 0.5",
+        "sft: steps 5, seconds 3.0, final training loss 0.5",
+    ]

@@ -11,6 +11,7 @@ from typing import Any
 
 from editthinker.darkroom.thinker import DarkroomThinker
 from editthinker.training.darkroom import export
+from editthinker.training.session import RECIPE
 
 WEIGHTS = Path(__file__).parents[2] / "darkroom" / "weights"
 EDITORS = {"small": "editor-small", "base": "editor", "large": "editor-large"}
@@ -34,7 +35,7 @@ def pack(
     for name in models:
         if name == "thinker":
             export_thinker(checkpoints / stage, weights)
-            shipped[name] = _entry(name, weights, _taught(checkpoints, stage))
+            shipped[name] = _entry(name, weights, {"trainings": lineage(checkpoints / stage)})
             continue
         folder = checkpoints / name
         export.export_decoder(export.load_editor(folder / "model"), weights / f"{name}.onnx")
@@ -61,13 +62,20 @@ def exported(folder: Path) -> DarkroomThinker:
     return DarkroomThinker(vision, decoder, (files / "thinker.tokenizer.json").read_text(encoding="utf-8"))
 
 
-def _taught(checkpoints: Path, stage: str) -> dict[str, Any]:
-    """Every stage up to this one, with its course."""
-    return {
-        f"{one}_{fact}": value
-        for one in STAGES[: STAGES.index(stage) + 1]
-        for fact, value in course(checkpoints / one / "training" / LOG).items()
-    }
+def lineage(folder: Path) -> list[str]:
+    """What a thinker went through, the first training first: each was begun with the one before.
+
+    `folder` is that of a training, or one of its checkpoints.
+    """
+    training = next((one for one in (folder, *folder.parents) if (one / RECIPE).is_file()), None)
+    if training is None:
+        return [f"begun with {folder}"]
+    asked = tomllib.loads((training / RECIPE).read_text(encoding="utf-8"))
+    found = course(training / "training" / LOG)
+    if folder != training:
+        found["steps"] = int(folder.name.rpartition("-")[2])
+    facts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in found.items())
+    return [*lineage(Path(asked["model"]["base"])), f"{asked['name']}: {facts}"]
 
 
 def course(log: Path) -> dict[str, Any]:
