@@ -203,13 +203,15 @@ def test_only_what_is_seen_is_learned_from_looks(pictures: Sources) -> None:
     assert drawn(3).seen == Sightings(pictures)(3).seen
 
 
-def test_a_comparison_follows_from_what_is_given() -> None:
-    """No images: what is wanted and what is seen stand in the prompt, only the difference is learned."""
+@pytest.mark.parametrize("seeing", [False, True])
+def test_a_comparison_follows_from_what_is_given(seeing: bool, trajectories: Trajectories) -> None:
+    """What is wanted and what is seen stand in the prompt, only the difference is learned."""
     tokenizer = nets.learned()
     agreed = set()
     for number in range(40):
-        row = lessons.comparing(tokenizer, random.Random(number))
-        assert row.images is None
+        step = trajectories(number) if seeing else None
+        row = lessons.comparing(tokenizer, random.Random(number), step)
+        assert row.images is (step and step.images)
         parts: dict[bool, list[int]] = {True: [], False: []}
         for token, weight in zip(row.ids, row.weights, strict=True):
             parts[bool(weight)].append(token)
@@ -217,6 +219,7 @@ def test_a_comparison_follows_from_what_is_given() -> None:
         found = re.search(r"wanted: ([^.]*)[.] seen: ([^.]*)[.]$", given)
         assert found is not None
         wanted, seen = (set(one.split(", ")) for one in found.groups())
+        assert step is None or wanted == set(sentences.plain(step.wanted).split(", "))
         assert ("nothing is wrong." in said) == (wanted == seen)
         assert ("missing:" in said) <= (not wanted <= seen)
         agreed.add(wanted == seen)

@@ -1,11 +1,11 @@
 """Lessons for the darkroom's thinker, by number: the same number is always the same lesson.
 
 In: a number; for looking also `Sightings`, for critiques `Trajectories`. Out: rows of token ids with a loss
-weight each (0 on the prompt), and batches of them. Without images and so far cheaper: *reading*, a wish and
-what it asks for in plain words, and *comparing*, what is wanted and what is seen and how they differ. With
-images: *looking*, three views and what was done, without a wish and so without a way of guessing it, and
-*critiquing*, all of it and the whole reply. Loss falls on the reply only; in a critique what is seen and the
-score weigh more than phrases: they are what has to be looked at.
+weight each (0 on the prompt), and batches of them. Four kinds. *Reading*: a wish and what it asks for in plain
+words, without images and so far cheaper. *Comparing*: what is wanted and what is seen are given, the answer is
+how they differ; with and without images. *Looking*: three views and what was done, without a wish and so
+without a way of guessing it. *Critiquing*: all of it and the whole reply. Loss falls on the reply only; in a
+critique what is seen and the score weigh more than phrases: they are what has to be looked at.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from editthinker.core.types import Critique, Score
 from editthinker.darkroom import expert, layout
 from editthinker.darkroom.language import sentences
 from editthinker.darkroom.language.slips import MORE_FILLERS, stumble
-from editthinker.darkroom.program import COLOURS
+from editthinker.darkroom.program import COLOURS, ordered
 from editthinker.darkroom.wording import fold_quotes, token_id
 from editthinker.training.darkroom.sightings import Sighting, Sightings
 from editthinker.training.darkroom.trajectories import Step, Trajectories, disturb, happened
@@ -34,6 +34,8 @@ GROUPS = {"direct": 2, "compound": 6, "preserve": 4, "reasoning": 4}
 SPLIT = "more"
 BESIDE_LOOKS, BESIDE_CRITIQUES = 1, 2
 """Rows of words beside each row of views; they cost a sixth of it."""
+COMPARISONS = 0.2
+"""Share of rows of views that are comparisons instead of critiques."""
 CHUNK = 32
 """Rows of words that are computed together: a batch is cut by length, so that little of it is padding."""
 
@@ -78,15 +80,23 @@ def reading(tokenizer: Tokenizer, rng: random.Random) -> Row:
     return answered(tokenizer, layout.prompt(wish, "", images=0), wanted)
 
 
-def comparing(tokenizer: Tokenizer, rng: random.Random) -> Row:
-    """A row of words: what is wanted and what is seen are given, how they differ is learned."""
-    wish, drawn = utterance(rng)
-    seen = happened(rng, drawn.program, [drawn.program], sorted(COLOURS))
-    reasoning = expert.reasoning(drawn.said, seen)
-    given = " ".join((expert.wish(drawn.said), expert.sight(seen, drawn.said)))
+def comparing(tokenizer: Tokenizer, rng: random.Random, step: Step | None = None) -> Row:
+    """What is wanted and what is seen are given, how they differ is learned.
+
+    A row of words or, of a step, one with its views. These do not show what is given as seen: the difference
+    is to follow from what was said, not from a second, fleeting look.
+    """
+    if step is None:
+        wish, drawn = utterance(rng)
+        prompt, wanted = layout.prompt(wish, wish, images=0), drawn.said
+    else:
+        prompt, wanted = layout.prompt(step.instruction, step.sent), step.wanted
+    target = ordered(wanted)
+    seen = happened(rng, target, [target], sorted(COLOURS))
+    given = " ".join((expert.wish(wanted), expert.sight(seen, wanted)))
     opening, closing = layout.frame()[:2]
-    prompt = layout.prompt(wish, wish, images=0) + opening + given
-    return answered(tokenizer, prompt, reasoning.removeprefix(given) + closing)
+    difference = expert.reasoning(wanted, seen).removeprefix(given)
+    return answered(tokenizer, prompt + opening + given, difference + closing, step and step.images)
 
 
 def looking(tokenizer: Tokenizer, sighting: Sighting) -> Row:
@@ -146,12 +156,18 @@ def of_looks(tokenizer: Tokenizer, seed: int, *, sightings: Sightings) -> Lesson
 
 
 def of_steps(tokenizer: Tokenizer, seed: int, *, trajectories: Trajectories) -> Lesson:
-    """One critique each, and beside it some rows of words and a comparison."""
-    return lambda number: [
-        critiquing(tokenizer, trajectories(number)),
-        *_beside(tokenizer, f"beside:{seed}:{number}", BESIDE_CRITIQUES),
-        comparing(tokenizer, random.Random(f"comparing:{seed}:{number}")),
-    ]
+    """One critique each, at times a comparison in its place; and beside it rows of words and a comparison."""
+
+    def rows(number: int) -> list[Row]:
+        rng, step = random.Random(f"comparing:{seed}:{number}"), trajectories(number)
+        compared = rng.random() < COMPARISONS
+        return [
+            comparing(tokenizer, rng, step) if compared else critiquing(tokenizer, step),
+            *_beside(tokenizer, f"beside:{seed}:{number}", BESIDE_CRITIQUES),
+            comparing(tokenizer, rng),
+        ]
+
+    return rows
 
 
 def _beside(tokenizer: Tokenizer, seed: str, count: int) -> list[Row]:

@@ -45,6 +45,8 @@ class Step:
     instruction: str
     sent: str
     critique: Critique
+    wanted: Program
+    """In the order of the wish."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ class Trajectories:
             unasked=bool(difference.unasked),
         )
         critique = Critique(score, expert.reasoning(request.said, seen), refined)
-        return Step(views(source, edited), words, sent, critique)
+        return Step(views(source, edited), words, sent, critique, request.said)
 
 
 def happened(rng: random.Random, target: Program, answers: Sequence[Program], colours: list[str]) -> Program:
