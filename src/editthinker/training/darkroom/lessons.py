@@ -1,11 +1,11 @@
 """Lessons for the darkroom's thinker, by number: the same number is always the same lesson.
 
 In: a number; for looking also `Sightings`, for critiques `Trajectories`. Out: rows of token ids with a loss
-weight each (0 on the prompt), and batches of them. Four kinds. *Reading*: a wish and what it asks for in plain
-words, without images and so far cheaper. *Comparing*: what is wanted and what is seen are given, the answer is
-how they differ; with and without images. *Looking*: three views and what was done, without a wish and so
-without a way of guessing it. *Critiquing*: all of it and the whole reply. Loss falls on the reply only; in a
-critique what is seen and the score weigh more than phrases: they are what has to be looked at.
+weight each (0 on the prompt), and batches of them. *Reading*: a wish and what it asks for in plain words,
+without images and so far cheaper. *Comparing*: what is wanted and what is seen are given, the answer is how
+they differ; with and without images. *Looking*: three views and what was done, without a wish and so without
+a way of guessing it. *Critiquing*: all of it and the whole reply. Loss falls on the reply only; in a critique
+what is seen and the score weigh more than phrases: they are what has to be looked at.
 """
 
 from __future__ import annotations
