@@ -127,11 +127,11 @@ def _play(asked: Recipe, out: Path, order: TrainOrder, tell: Callable[[str], Non
     try:
         import datasets  # noqa: F401
         import trl  # noqa: F401
-        from transformers.utils import logging
+
+        from editthinker.training import watching
     except ImportError as error:
         raise MissingExtra(f"training (no {error.name})", "train") from None
-    logging.disable_progress_bar()
-    warnings.simplefilter("ignore", FutureWarning)  # what the libraries tell each other
+    watching.quiet()
     if isinstance(asked, SftRecipe):
         from editthinker.training import sft
 

@@ -15,6 +15,7 @@ import shutil
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any
 
 import torch
 from transformers import TrainerCallback
+from transformers.utils import logging
 
 from editthinker.core.errors import EditThinkerError
 from editthinker.core.files import write_atomically
@@ -32,6 +34,12 @@ PREFIX = "checkpoint-"
 
 class BadNumbers(EditThinkerError):
     """The loss or a gradient is not a number any more; the weights were not changed by it."""
+
+
+def quiet() -> None:
+    """Silence what the libraries tell each other, in the whole process: for programs, not for callers."""
+    logging.disable_progress_bar()
+    warnings.simplefilter("ignore", FutureWarning)
 
 
 def complete(place: Path) -> list[Path]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import warnings
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -20,12 +19,11 @@ from typing import TypeVar
 import cv2
 import torch
 from tokenizers import Tokenizer
-from transformers.utils import logging as transformers_logging
 
 from editthinker.core.errors import InputError
 from editthinker.darkroom.decoder import Decoder
 from editthinker.darkroom.editor import DarkroomEditor, ProgramWriter
-from editthinker.training import grpo, recipe
+from editthinker.training import grpo, recipe, watching
 from editthinker.training.darkroom import answers, editor, lessons, packing, prompts, thinker
 from editthinker.training.darkroom.sightings import Sightings
 from editthinker.training.darkroom.sources import Sources, draw_sources
@@ -117,8 +115,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    transformers_logging.disable_progress_bar()
-    warnings.simplefilter("ignore", FutureWarning)  # what the libraries tell each other
+    watching.quiet()
     torch.set_num_threads(arguments.threads)
     cv2.setNumThreads(1)
     work = (train_editor, collect_answers, train_words, train_looks, train_thinker, reinforce, pack)

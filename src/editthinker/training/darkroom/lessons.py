@@ -93,10 +93,9 @@ def comparing(tokenizer: Tokenizer, rng: random.Random, step: Step | None = None
         prompt, wanted = layout.prompt(step.instruction, step.sent), step.wanted
     target = ordered(wanted)
     seen = happened(rng, target, [target], sorted(COLOURS))
-    given = " ".join((expert.wish(wanted), expert.sight(seen, wanted)))
+    said, sight, difference = sentences_of(expert.reasoning(wanted, seen))
     opening, closing = layout.frame()[:2]
-    difference = expert.reasoning(wanted, seen).removeprefix(given)
-    return answered(tokenizer, prompt + opening + given, difference + closing, step and step.images)
+    return answered(tokenizer, prompt + opening + said + sight, difference + closing, step and step.images)
 
 
 def looking(tokenizer: Tokenizer, sighting: Sighting) -> Row:
@@ -124,13 +123,12 @@ def critiquing(tokenizer: Tokenizer, step: Step) -> Row:
 
 def segments(critique: Critique) -> list[tuple[str, float]]:
     """The reply in pieces with their loss weights: what is seen and the scores count three times."""
-    wanted, cut, rest = critique.reasoning.partition(" seen:")
-    seen, stop, rest = rest.partition(".")
+    wanted, seen, difference = sentences_of(critique.reasoning)
     score = critique.score
     if score is None:
         raise ValueError("a critique without a score teaches nothing")
     contents = (
-        [(wanted, 1.0), (cut + seen + stop, 3.0), (rest, 1.0)],
+        [(wanted, 1.0), (seen, 3.0), (difference, 1.0)],
         [(f"{score.semantic:g}", 3.0)],
         [(f"{score.quality:g}", 3.0)],
     )
@@ -140,6 +138,13 @@ def segments(critique: Critique) -> list[tuple[str, float]]:
     ):
         pieces += [(fixed, 1.0), *content]
     return pieces
+
+
+def sentences_of(reasoning: str) -> tuple[str, str, str]:
+    """What is wanted, what is seen and how they differ: the expert's reasoning cut in three, nothing lost."""
+    wanted, name, rest = reasoning.partition(" seen:")
+    seen, stop, difference = rest.partition(".")
+    return wanted, name + seen + stop, difference
 
 
 def of_words(tokenizer: Tokenizer, seed: int) -> Lesson:
