@@ -122,6 +122,20 @@ def test_drawn_utterances_belong_to_their_group(group: str, split: str) -> None:
             assert fold_quotes(utterance.instruction)[1]
 
 
+def test_a_list_says_all_of_it_in_order() -> None:
+    rng, plain = random.Random(5), 0
+    for _ in range(200):
+        drawn = sentences.draw_list(rng, "more")
+        assert 2 <= len(drawn.said) <= 4
+        text, strings = fold_quotes(drawn.instruction)
+        assert len(strings) == sum(one.kind == "text" for one in drawn.said)
+        places = [text.find(clause) for clause in (phrases.plain(one) for one in drawn.said)]
+        found = [place for place in places if place >= 0]
+        assert found == sorted(found)
+        plain += len(found) == len(places)
+    assert plain > 5, "some are in plain words throughout"
+
+
 def test_unseen_looks_are_for_the_test_split_only() -> None:
     rng = random.Random(2)
     unseen = {look.name for look in looks.LOOKS if look.unseen}

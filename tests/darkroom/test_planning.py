@@ -66,7 +66,7 @@ def test_it_is_a_planner(thinker: DarkroomThinker) -> None:
         ("make it warmer and blur the background", ("make it warmer", "blur the background")),
         (
             "first, add a vignette; then rotate it left. also add grain",
-            ("rotate it to the left", "add film grain", "add a vignette"),
+            ("add a vignette", "rotate it to the left", "add film grain"),
         ),
         ('flip it, then write "Hello, world" at the top', None),
     ],

@@ -20,13 +20,14 @@ import torch
 from safetensors.torch import load_file
 
 from editthinker.core import reply
-from editthinker.core.errors import InputError
+from editthinker.core.errors import InputError, ReplyError
 from editthinker.core.images import Picture
 from editthinker.core.types import Critique, Score
 from editthinker.darkroom import layout
 from editthinker.darkroom.editor import DarkroomEditor
 from editthinker.darkroom.language import sentences
 from editthinker.darkroom.regions import RegionMasks
+from editthinker.darkroom.replying import Writer
 from editthinker.testing import photograph
 from editthinker.thinkers.local import processor
 from editthinker.training import checkpoints, grpo, recipe, watching
@@ -132,10 +133,19 @@ def test_what_is_exported_reads_as_it_was_trained(tmp_path: Path) -> None:
     written = trainee.model.generate(input_ids=prompt, max_new_tokens=40, do_sample=False)[
         0, prompt.shape[1] :
     ]
-    ours, _ = packing.exported(tmp_path)._reading(wish)
+    packing.export_thinker(tmp_path, tmp_path / "onnx")
+    vision, decoder = (
+        (tmp_path / "onnx" / f"thinker.{half}.onnx").read_bytes() for half in ("vision", "decoder")
+    )
+    writer = Writer(vision, decoder, (tmp_path / "onnx" / "thinker.tokenizer.json").read_text())
+    ours = writer.read(wish).text
     assert len(written) == 40
     assert ours.startswith(trainee.processor.tokenizer.decode(written)[:40])
-    assert (tmp_path / "onnx" / "thinker.vision.onnx").is_file()
+    views = layout.patches(layout.views(photograph(64, 64), photograph(64, 64, seed=1)))
+    said = writer.reply(views, wish, wish, writer.read(wish))
+    assert said == writer.reply(views, wish, wish, writer.read(wish))
+    with pytest.raises(ReplyError):
+        reply.parse(said.text(0.0), previous_instruction=wish)
 
 
 # --- lessons ---
@@ -362,7 +372,7 @@ def test_a_reading_is_right_with_all_clauses_in_any_order(
     said = [sentences.plain(one.said[::-1]).split(", ") for one in drawn]
     monkeypatch.setattr(reading, "read", lambda *_: [said[0], said[1][:-1]])
     monkeypatch.setattr(sentences, "GROUPS", ("compound",))
-    assert reading.measure(tmp_path, 2, splits=["fresh"]) == {"fresh": {"compound": 0.5}}
+    assert reading.measure(tmp_path, 2, splits=["fresh"]) == {"fresh": {"compound": 0.5, "list": 0.0}}
 
 
 def test_endless_lessons_need_a_number_of_steps(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from editthinker.core.types import Edited, EditRequest
 from editthinker.darkroom import spelling, weights
 from editthinker.darkroom.decoder import Decoder, Floats
 from editthinker.darkroom.program import Program, written
-from editthinker.darkroom.wording import PROGRAM, fold_quotes, token_id
+from editthinker.darkroom.wording import PROGRAM, fold_quotes, readable, token_id
 
 MAX_TOKENS = 320
 """Instruction tokens read; the model was trained on far shorter ones."""
@@ -107,9 +107,7 @@ class DarkroomEditor:
 
 
 def _readable(instruction: str) -> None:
-    folded, _ = fold_quotes(instruction)
-    letters = [c for c in folded if c.isalpha()]
-    if not letters or sum(c.isascii() or "À" <= c <= "ɏ" for c in letters) < 0.5 * len(letters):
+    if not readable(fold_quotes(instruction)[0]):
         raise Refused(
             "the darkroom editor reads English only; put the instruction in English or name another --editor"
         )

@@ -27,6 +27,12 @@ def token_id(tokenizer: Tokenizer, token: str) -> int:
     return found
 
 
+def readable(folded: str) -> bool:
+    """Whether at least half of the letters are Latin ones; no other alphabet was ever learned."""
+    letters = [c for c in folded if c.isalpha()]
+    return bool(letters) and 2 * sum(c.isascii() or "À" <= c <= "ɏ" for c in letters) >= len(letters)
+
+
 def fold_quotes(instruction: str) -> tuple[str, list[str]]:
     """The instruction with each quoted string replaced by `<text>`, and the strings in order.
 

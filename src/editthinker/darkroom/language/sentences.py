@@ -204,10 +204,27 @@ def draw(rng: random.Random, split: str, group: str, *, colours: Sequence[str] =
     else:
         raise ValueError(f"unknown group {group!r}; known: {', '.join(GROUPS)}")
     text = slip(rng, framing.framed(rng, text, split))
+    return Utterance(_quoted(rng, text, said), said, group, look)
+
+
+def draw_list(rng: random.Random, split: str, *, colours: Sequence[str] = COLOURS) -> Utterance:
+    """Two to four things in a row, many of them in plain words, joined alike and with nothing around them."""
+    said = list(draw_program(rng, rng.choice((2, 3, 3, 4)), colours=colours))
+    rng.shuffle(said)
+    clauses = []
+    for one in said:
+        worded = phrases.fill(_wording(rng, one, split), one, rng)
+        clauses.append(rng.choice((phrases.plain(one), phrases.plainer(one), worded)))
+    between = rng.choice((", ", ", ", ", ", "; ", ". ", " and ", ", then "))
+    text = between.join(clauses[:-1]) + rng.choice((between, " and ", ", and ", ", then ")) + clauses[-1]
+    return Utterance(_quoted(rng, text, said), tuple(said), "compound", "")
+
+
+def _quoted(rng: random.Random, text: str, said: Sequence[Operation]) -> str:
     for operation in said:
         if operation.kind == "text":
             text = text.replace("<text>", rng.choice(('"{}"', "'{}'", "“{}”")).format(operation.text))
-    return Utterance(text, said, group, look)
+    return text
 
 
 def plain(program: Program, *, first: Sequence[Operation] = ()) -> str:

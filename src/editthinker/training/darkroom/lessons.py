@@ -31,6 +31,9 @@ from editthinker.training.darkroom.trajectories import Step, Trajectories, distu
 
 GROUPS = {"direct": 2, "compound": 6, "preserve": 4, "reasoning": 4}
 """How often each is drawn as words; compound wishes are the hardest to read."""
+LISTS = 0.2
+"""Share of wishes in words that are bare lists. Nearly all others have frames and chatter around them, so
+that the short clauses of a list were taken for chatter."""
 SPLIT = "more"
 BESIDE_LOOKS, BESIDE_CRITIQUES = 1, 2
 """Rows of words beside each row of views; they cost a sixth of it."""
@@ -59,7 +62,8 @@ Lesson = Callable[[int], list[Row]]
 def utterance(rng: random.Random, split: str = SPLIT) -> tuple[str, sentences.Utterance]:
     """A wish as it is read, quoted strings folded, and what it means."""
     group = rng.choices(list(GROUPS), list(GROUPS.values()))[0]
-    drawn = sentences.draw(rng, split, group)
+    listed = rng.random() < LISTS
+    drawn = sentences.draw_list(rng, split) if listed else sentences.draw(rng, split, group)
     return stumble(rng, fold_quotes(drawn.instruction)[0], fillers=MORE_FILLERS), drawn
 
 

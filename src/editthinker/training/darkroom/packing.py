@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from editthinker.darkroom.thinker import DarkroomThinker
 from editthinker.training.darkroom import export
 from editthinker.training.session import RECIPE
 
@@ -51,15 +50,6 @@ def export_thinker(folder: Path, into: Path) -> None:
     export.export_decoder(thinker, into / "thinker.decoder.onnx")
     export.export_vision(thinker, into / "thinker.vision.onnx")
     (into / "thinker.tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
-
-
-def exported(folder: Path) -> DarkroomThinker:
-    """What a training wrote as the thinker that the darkroom runs; exported beside it the first time."""
-    files = folder / "onnx"
-    if not (files / "thinker.tokenizer.json").exists():
-        export_thinker(folder, files)
-    vision, decoder = ((files / f"thinker.{half}.onnx").read_bytes() for half in ("vision", "decoder"))
-    return DarkroomThinker(vision, decoder, (files / "thinker.tokenizer.json").read_text(encoding="utf-8"))
 
 
 def lineage(folder: Path) -> list[str]:

@@ -1,8 +1,9 @@
 """How well a thinker reads: `python -m editthinker.training.darkroom.reading FOLDER [N]`.
 
 In: a folder that a training wrote, a checkpoint too, and how many wishes of a kind. Out: the share whose
-reading has all operations and no other, by split and group. "validation" has words that were learned from,
-put together anew; "fresh" has words that nobody learned from. The test split is not for looking at.
+reading has all operations and no other, by split and group; beside the groups there are bare lists, "a, b and
+c". "validation" has words that were learned from, put together anew; "fresh" has words that nobody learned
+from. The test split is not for looking at.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from editthinker.training import checkpoints
 from editthinker.training.recipe import Model
 
 SPLITS = ("validation", "fresh")
+LIST = "list"
 AT_ONCE = 50
 LONGEST = 140
 """Tokens of a reading."""
@@ -35,9 +37,9 @@ def measure(folder: Path, count: int = 200, *, splits: Sequence[str] = SPLITS) -
     found: dict[str, dict[str, float]] = {}
     for split in splits:
         found[split] = {}
-        for group in sentences.GROUPS:
+        for group in (*sentences.GROUPS, LIST):
             rng = random.Random(f"reading:{split}:{group}")
-            drawn = [sentences.draw(rng, split, group) for _ in range(count)]
+            drawn = [_drawn(rng, split, group) for _ in range(count)]
             wishes = [stumble(rng, fold_quotes(one.instruction)[0], fillers=MORE_FILLERS) for one in drawn]
             right = [
                 sorted(clauses) == sorted(sentences.plain(one.said).split(JOINER))
@@ -45,6 +47,10 @@ def measure(folder: Path, count: int = 200, *, splits: Sequence[str] = SPLITS) -
             ]
             found[split][group] = sum(right) / count
     return found
+
+
+def _drawn(rng: random.Random, split: str, group: str) -> sentences.Utterance:
+    return sentences.draw_list(rng, split) if group == LIST else sentences.draw(rng, split, group)
 
 
 def read(trainee: checkpoints.Trainee, wishes: Sequence[str]) -> list[list[str]]:
