@@ -26,7 +26,7 @@ PRESENT = 0.8
 """How much of an operation the expert wants to see before calling it done."""
 SURE_ENOUGH = 0.5
 """Odds of a reading below which a wish is not taken apart. Of 250 `fresh` wishes, 215 were read with at least
-these odds and 76 % of them right; of the 35 others, 17 %. Of 250 of validation, all were, and 99.6 % right."""
+these odds, 76 % of them right; of the 35 others, 17 %. All 250 of validation were, 99.6 % of them right."""
 
 
 class DarkroomThinker:
