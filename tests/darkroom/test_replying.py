@@ -59,6 +59,10 @@ def test_a_reply_begins_with_the_reading_and_has_both_scores() -> None:
     assert '"semantic": 3.5, "quality"' in said.text(3.5)
 
 
+def test_what_gets_no_score_is_said_as_it_is() -> None:
+    assert Reply(("<think>wanted: it. seen:",)).text(7.0) == "<think>wanted: it. seen:"
+
+
 def test_done_is_worth_more_than_half_done_and_that_more_than_nothing() -> None:
     done, half, nothing = (
         replied(execute(source(), program)).semantic for program in ((WARM, FRAME), (FRAME,), ())

@@ -52,8 +52,10 @@ class Reply:
 
     def text(self, semantic: float) -> str:
         """As a whole, with this semantic score in place of its own."""
-        scores = (f"{semantic:.1f}", f"{self.quality:.1f}", "")
-        return "".join(part + score for part, score in zip(self.parts, scores, strict=False))
+        if len(self.parts) == 1:
+            return self.parts[0]
+        before, between, after = self.parts
+        return f"{before}{semantic:.1f}{between}{self.quality:.1f}{after}"
 
 
 @dataclass(slots=True)
