@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from editthinker.core.images import Picture
-from editthinker.darkroom import layout, replying, weights
+from editthinker.darkroom import layout, replying
 from editthinker.darkroom.decoder import Sequence
 from editthinker.darkroom.operations import execute
 from editthinker.darkroom.photographs import photographs
 from editthinker.darkroom.program import Operation
 from editthinker.darkroom.replying import Reply, Writer
+from editthinker.darkroom.thinker import DarkroomThinker
 
 WISH = "make it warmer and add a white frame"
 WARM, FRAME = Operation("warmth", "warm"), Operation("frame", "white")
@@ -21,9 +22,7 @@ WARM, FRAME = Operation("warmth", "warm"), Operation("frame", "white")
 
 @cache
 def writer() -> Writer:
-    files = weights.verified("thinker")
-    tokenizer = files["thinker.tokenizer.json"].decode()
-    return Writer(files["thinker.vision.onnx"], files["thinker.decoder.onnx"], tokenizer)
+    return DarkroomThinker.load()._writer
 
 
 @cache

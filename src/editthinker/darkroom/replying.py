@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,8 @@ from editthinker.darkroom.wording import readable, token_id
 
 LOOKS = 8
 """How often a sentence of what is seen is drawn."""
+READINGS = 64
+"""Wishes whose reading is kept: every turn of a sample needs the same one."""
 LONGEST = 260
 """Tokens of one part of a reply."""
 SEEN = " seen:"
@@ -34,7 +37,7 @@ SEEN = " seen:"
 class Reading:
     """What the model takes a wish to be, read without images."""
 
-    ids: list[int]
+    ids: tuple[int, ...]
     text: str
     """In plain words after a colon."""
     odds: float
@@ -83,13 +86,14 @@ class Writer:
         self._digits = [token_id(self._tokenizer, str(digit)) for digit in range(10)]
         pieces = [token_id(self._tokenizer, piece) for piece in layout.frame()]
         self._before_score, self._after_score = pieces[1:3], pieces[2:4]
+        self.read = lru_cache(READINGS)(self._read)
 
     def cut(self, words: str, longest: int) -> str:
         """Words, at most so many tokens of them."""
         encoding = self._tokenizer.encode(words)
         return words if len(encoding.ids) <= longest else words[: encoding.offsets[longest][0]]
 
-    def read(self, asked: str) -> Reading:
+    def _read(self, asked: str) -> Reading:
         """The likeliest reading of a wish."""
         sequence, odds = self._decoder.start(), 1.0
         logits = sequence.feed(self._ids(layout.prompt(asked, "", images=0)))
@@ -99,7 +103,7 @@ class Writer:
             ids.append(token)
             logits = sequence.feed([token])
         odds *= float(_softmax(logits)[self._end])
-        return Reading(ids, self._text(ids), odds if readable(asked) else 0.0)
+        return Reading(tuple(ids), self._text(ids), odds if readable(asked) else 0.0)
 
     def reply(self, patches: Floats, asked: str, sent: str, reading: Reading) -> Reply:
         """A critique of what the patches show; the same in, the same out."""
