@@ -8,9 +8,9 @@
 
 Thinkers lie in `--thinkers` (folders words, sft, grpo, rl-without-critic, rl-without-gain, rl-official,
 rl-small, rl-large), as a trained model or its ONNX export; `--thinker NAME=WHERE` names one elsewhere
-("shipped": the package's; "words" is called untrained here, "grpo" sft-rl). Those that are missing leave
-their cells empty. Splits: "test" is measured once; for trying there are "validation", and "fresh", whose
-wordings no model learned from.
+("shipped": the package's; "words" is called untrained here, "grpo" sft-rl). Of those that are missing only
+what was played before is told. Splits: "test" is measured once; for trying there are "validation", and
+"fresh", whose wordings no model learned from.
 """
 
 from __future__ import annotations
@@ -90,11 +90,12 @@ def play(names: Sequence[str], arguments: argparse.Namespace, world: cells.World
 def result(name: str, arguments: argparse.Namespace, world: cells.World) -> dict[str, Any]:
     """An experiment as it is written down."""
     make, needed = figures.EXPERIMENTS[name]
-    there = {cell: identity for cell in needed if (identity := world.identity(cell))}
+    folder = arguments.out / "cells"
+    there = {cell: identity for cell in needed if (identity := world.measured(cell, folder))}
 
     @cache
     def rows(cell: cells.Cell) -> list[dict[str, Any]]:
-        return cells.rows_of(arguments.out / "cells", cell, arguments.n) if cell in there else []
+        return cells.rows_of(folder, cell, arguments.n) if cell in there else []
 
     return {
         "experiment": name,

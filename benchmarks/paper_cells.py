@@ -81,12 +81,19 @@ class World:
 
     def identity(self, cell: Cell) -> dict[str, Any] | None:
         """What the lines of a cell depend on; None when a model of it is not there."""
-        editor, thinker = self._editor(cell.editor), self._thinker(cell.thinker)
-        if not editor or not thinker:
-            return None
+        found = self._settings(cell, self._thinker(cell.thinker))
+        return found if found["editor_weights"] and found["thinker_weights"] else None
+
+    def measured(self, cell: Cell, folder: Path) -> dict[str, Any] | None:
+        """The same of its file, also where the thinker that it was measured with is no longer there."""
+        header = next(lines_of(folder / f"{cell.name}.jsonl"), {})
+        there = self._thinker(cell.thinker) or header.get("thinker_weights", "")
+        return header if header == self._settings(cell, there) else None
+
+    def _settings(self, cell: Cell, thinker: str) -> dict[str, Any]:
         return {
             "editor": cell.editor,
-            "editor_weights": editor,
+            "editor_weights": self._editor(cell.editor),
             "thinker": cell.thinker,
             "thinker_weights": thinker,
             "strategy": cell.strategy,
@@ -304,7 +311,8 @@ def measure(
     for cell in dict.fromkeys(cells):
         identity = world.identity(cell)
         if identity is None:
-            tell(f"{cell.name}: not trained")
+            known = "played before" if rows_of(folder, cell, count) else "not played"
+            tell(f"{cell.name}: its thinker is not here, {known}")
             continue
         done = _begun(folder / f"{cell.name}.jsonl", identity)
         for number in set(range(count)) - done:

@@ -137,6 +137,22 @@ def test_thinkers_that_are_not_there_are_not_trained(tmp_path: Path) -> None:
     assert paper.folder_of("shipped") == "shipped"
 
 
+def test_what_was_measured_is_told_when_its_thinker_is_gone(tmp_path: Path) -> None:
+    """Nobody has to keep the weights of every thinker of a table."""
+    cell = figures.cell("base", "sft")
+    there = cells.World("validation", 0, {"sft": "shipped"}).identity(cell)
+    assert there is not None
+    (tmp_path / f"{cell.name}.jsonl").write_text(json.dumps(there) + "\n")
+    gone = cells.World("validation", 0, {})
+    assert gone.measured(cell, tmp_path) == there
+    assert gone.measured(figures.cell("large", "sft"), tmp_path) is None, "never measured"
+    assert cells.World("validation", 1, {}).measured(cell, tmp_path) is None, "other samples"
+    (tmp_path / f"{cell.name}.jsonl").write_text(json.dumps({**there, "editor_weights": "old"}) + "\n")
+    assert gone.measured(cell, tmp_path) is None, "another editor"
+    (tmp_path / f"{cell.name}.jsonl").write_text(json.dumps({**there, "thinker_weights": "old"}) + "\n")
+    assert cells.World("validation", 0, {"sft": "shipped"}).measured(cell, tmp_path) is None
+
+
 @pytest.mark.slow
 def test_sharing_changes_nothing_and_what_is_there_is_not_played_again(tmp_path: Path) -> None:
     """Cells played sample by sample say what the bench says of each alone, also after an interruption."""
@@ -144,7 +160,7 @@ def test_sharing_changes_nothing_and_what_is_there_is_not_played_again(tmp_path:
     said: list[str] = []
     spent = cells.measure(asked, WORLD, 4, tmp_path, workers=1, tell=said.append)
     assert spent["spared"] > 0
-    assert "base.untrained.think-while-edit: not trained" in said
+    assert "base.untrained.think-while-edit: its thinker is not here, not played" in said
     player = cells.Player(WORLD, 4)
     for cell, thinker in zip(asked[:2], (None, ExpertThinker()), strict=True):
         models = DarkroomEditor.load(), thinker, DarkroomJudge()

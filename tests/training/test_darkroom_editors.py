@@ -14,8 +14,11 @@ pytest.importorskip("transformers")
 
 from tokenizers import Tokenizer  # noqa: E402 - after the skip
 
+from editthinker.core.errors import ThinkerError  # noqa: E402
 from editthinker.darkroom import weights  # noqa: E402
-from editthinker.training.darkroom import editor, packing  # noqa: E402
+from editthinker.training import checkpoints  # noqa: E402
+from editthinker.training.darkroom import editor, nets, packing, shipped  # noqa: E402
+from editthinker.training.recipe import Model  # noqa: E402
 
 TINY = editor.Recipe(steps=4, batch=4, warmup=1, hidden=32, layers=1, heads=1, feed_forward=48)
 
@@ -112,3 +115,18 @@ def test_a_thinker_tells_every_training_it_went_through(tmp_path: Path) -> None:
         "looks: steps 4, seconds 3.0, final training loss 0.5",
         "sft: steps 5, seconds 3.0, final training loss 0.5",
     ]
+
+
+@pytest.mark.slow
+def test_the_shipped_thinker_can_be_trained_on(tmp_path: Path) -> None:
+    """Unpacked and exported again it is the same, to the byte; and it knows its history."""
+    shipped.unpack(tmp_path / "shipped")
+    packing.export_thinker(tmp_path / "shipped", tmp_path / "again")
+    files = weights.verified("thinker")
+    assert {file.name: file.read_bytes() for file in (tmp_path / "again").iterdir()} == files
+    assert packing.lineage(tmp_path / "shipped") == weights.manifest()["thinker"]["trainings"]
+    trainee = checkpoints.load(Model(base=str(tmp_path / "shipped")))
+    assert trainee.model.config.text_config.hidden_size == 192
+    other = nets.untrained(trainee.processor.tokenizer.backend_tokenizer, nets.SIZES["small"])
+    with pytest.raises(ThinkerError, match="architecture"):
+        shipped.restore(other, files)

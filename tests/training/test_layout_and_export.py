@@ -16,10 +16,7 @@ from editthinker.darkroom import layout  # noqa: E402
 from editthinker.darkroom.decoder import Decoder, open_session  # noqa: E402
 from editthinker.training.darkroom import editor, export, nets  # noqa: E402
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore"),  # torch's tracing exporter warns about itself
-]
+pytestmark = pytest.mark.slow
 
 IMAGES = np.random.default_rng(0).integers(
     0, 256, (layout.IMAGES, layout.SIDE, layout.SIDE, 3), dtype=np.uint8

@@ -13,4 +13,5 @@ In: generated language, freely licensed photographs, procedural scenes. Out: ONN
     reading, looking       how well a thinker reads, on words it may and may not have met; how well it looks
     prompts                rows and the exact judge for GRPO
     export, packing        ONNX, and into the package
+    shipped                out of the package, to be trained on
 """

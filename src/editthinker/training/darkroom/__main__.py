@@ -4,7 +4,8 @@ Steps, in order: editor, answers, words, looks, thinker, rl, export. Each goes o
 to its folder under `--out` (default `checkpoints/`). `all` runs them one after the other. words, looks and
 thinker are trainings as `editthinker train sft` does them, rl as `train grpo`, by `recipes/darkroom/`; what a
 recipe says may be said anew behind the step (`words optimiser.steps=100 out=/tmp/words`), and `accelerate
-launch` shares a step among processes. The other two editors, which only measurements need, are made by
+launch` shares a step among processes. `unpack` writes the thinker that ships into `shipped`, to be trained
+further: `rl model.base=checkpoints/shipped`. The other two editors, which only measurements need, are made by
 `python -m editthinker.training.darkroom.editor small` and `... large`.
 """
 
@@ -24,7 +25,7 @@ from editthinker.core.errors import InputError
 from editthinker.darkroom.decoder import Decoder
 from editthinker.darkroom.editor import DarkroomEditor, ProgramWriter
 from editthinker.training import grpo, recipe, watching
-from editthinker.training.darkroom import answers, editor, lessons, packing, prompts, thinker
+from editthinker.training.darkroom import answers, editor, lessons, packing, prompts, shipped, thinker
 from editthinker.training.darkroom.sightings import Sightings
 from editthinker.training.darkroom.sources import Sources, draw_sources
 from editthinker.training.darkroom.trajectories import Trajectories, read_requests
@@ -84,6 +85,11 @@ def pack(arguments: argparse.Namespace) -> None:
     packing.pack(arguments.out, models=("editor", "thinker"), stage=arguments.stage)
 
 
+def unpack(arguments: argparse.Namespace) -> None:
+    """The other way round: the package's thinker as a folder."""
+    shipped.unpack(arguments.out / "shipped")
+
+
 def _teach(stage: str, taught: thinker.Lessons, arguments: argparse.Namespace) -> None:
     asked = _recipe(stage, arguments, SftRecipe)
     thinker.train(asked, asked.out or arguments.out / stage, taught, tell=tell)
@@ -104,7 +110,7 @@ def _recipe(name: str, arguments: argparse.Namespace, kind: type[R]) -> R:
 def main() -> None:
     """Run the steps asked for."""
     parser = argparse.ArgumentParser(prog="editthinker.training.darkroom", description=__doc__)
-    parser.add_argument("step", choices=[*STEPS, "all"])
+    parser.add_argument("step", choices=[*STEPS, "all", "unpack"])
     parser.add_argument("said", nargs="*", metavar="key=value", help="in place of what the recipe says")
     parser.add_argument("--out", type=Path, default=Path("checkpoints"))
     parser.add_argument("--recipes", type=Path, default=Path("recipes/darkroom"))
@@ -119,6 +125,8 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     cv2.setNumThreads(1)
     work = (train_editor, collect_answers, train_words, train_looks, train_thinker, reinforce, pack)
+    if arguments.step == "unpack":
+        unpack(arguments)
     for name, step in zip(STEPS, work, strict=True):
         if arguments.step in (name, "all"):
             tell("step %s", name)

@@ -7,6 +7,7 @@ arithmetic stays in float32.
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,8 @@ def _export(
     module: torch.nn.Module, example: Any, file: Path, inputs: list[str], outputs: list[str], dynamic: Any
 ) -> None:
     buffer = io.BytesIO()
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns about itself, and of each constant that is meant to be one
         # The tracing exporter: the newer one stops at the data-dependent split in the vision attention.
         torch.onnx.export(
             module,

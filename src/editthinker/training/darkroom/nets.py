@@ -67,6 +67,11 @@ def made(name: str, *, seed: int = 0) -> tuple[Qwen3VLForConditionalGeneration, 
     if size is None:
         raise InputError(f"there is no base {name!r}; {checkpoints.MADE}SIZE is one of {', '.join(SIZES)}")
     tokenizer = learned()
+    return untrained(tokenizer, size, seed=seed), processor(tokenizer)
+
+
+def untrained(tokenizer: Tokenizer, size: Size, *, seed: int = 0) -> Qwen3VLForConditionalGeneration:
+    """A model of this size for these words."""
     torch.manual_seed(seed)
     net = Qwen3VLForConditionalGeneration(config(tokenizer, size))
     net.generation_config = GenerationConfig(
@@ -74,7 +79,7 @@ def made(name: str, *, seed: int = 0) -> tuple[Qwen3VLForConditionalGeneration, 
         pad_token_id=token_id(tokenizer, layout.END_OF_TEXT),
         do_sample=False,
     )
-    return net, processor(tokenizer)
+    return net
 
 
 @cache

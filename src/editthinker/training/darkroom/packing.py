@@ -18,6 +18,8 @@ EDITORS = {"small": "editor-small", "base": "editor", "large": "editor-large"}
 STAGES = ("words", "looks", "sft", "grpo")
 """The folders of the thinker's trainings, each begun with the one before."""
 LOG = "log.jsonl"
+TRAININGS = "trainings.json"
+"""What a thinker went through, in a folder that no training wrote."""
 DATA = "generated language; training-photos/ (licences in its manifest); procedural scenes"
 
 
@@ -59,7 +61,8 @@ def lineage(folder: Path) -> list[str]:
     """
     training = next((one for one in (folder, *folder.parents) if (one / RECIPE).is_file()), None)
     if training is None:
-        return [f"begun with {folder}"]
+        known = folder / TRAININGS
+        return json.loads(known.read_text(encoding="utf-8")) if known.is_file() else [f"begun with {folder}"]
     asked = tomllib.loads((training / RECIPE).read_text(encoding="utf-8"))
     found = course(training / "training" / LOG)
     if folder != training:
