@@ -53,7 +53,6 @@ TURNS = 8
 """As many as any experiment asks for; fewer turns are read off the same run."""
 KEPT = ("group", "judged", "thought", "delivered", "after", "source", "calls", "stop")
 """Of a row of the bench: what figures are made of. Held-out words stay out of the files."""
-FILES = ("thinker.vision.onnx", "thinker.decoder.onnx", "thinker.tokenizer.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class World:
     split: str
     seed: int
     thinkers: Mapping[str, str]
-    """Folder with `FILES` by name, or "shipped"; names that are not here are not trained."""
+    """Folder with `weights.THINKER` by name, or "shipped"; names that are not here are not trained."""
 
     def identity(self, cell: Cell) -> dict[str, Any] | None:
         """What the lines of a cell depend on; None when a model of it is not there."""
@@ -113,9 +112,9 @@ class World:
         where = self.thinkers.get(name, "")
         if where == "shipped":
             return " ".join(file["sha256"][:12] for file in weights.manifest()["thinker"]["files"])
-        if not where or not all((Path(where) / file).is_file() for file in FILES):
+        if not where or not all((Path(where) / file).is_file() for file in weights.THINKER):
             return ""
-        shas = (hashlib.sha256((Path(where) / file).read_bytes()).hexdigest() for file in FILES)
+        shas = (hashlib.sha256((Path(where) / file).read_bytes()).hexdigest() for file in weights.THINKER)
         return " ".join(sha[:12] for sha in shas)
 
 
@@ -258,8 +257,7 @@ class Player:
         where = self.world.thinkers[name]
         if where == "shipped":
             return DarkroomThinker.load()
-        vision, decoder, tokenizer = ((Path(where) / file).read_bytes() for file in FILES)
-        return DarkroomThinker(vision, decoder, tokenizer.decode())
+        return DarkroomThinker({file: (Path(where) / file).read_bytes() for file in weights.THINKER})
 
 
 _player: Player

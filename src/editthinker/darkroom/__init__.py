@@ -7,6 +7,7 @@ In: a photo and an English instruction. Out: an edited photo and a critique. It 
     language     how people ask for it, and what looks ("like an old photograph") mean
     editor       a learned model from instruction to program: seeded, and fallible for real reasons
     thinker      a small Qwen3-VL that looks at source and result and writes a critique
+    trained      the same with weights of your own
     expert       what a thinker would write that knew the target
     judge        how well an image, by whatever editor, shows a known target program
     cases        samples with a known target, for the bench and for training

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+from collections.abc import Mapping
 
 from editthinker.core import reply
 from editthinker.core.contracts import EditorInfo, View
@@ -32,18 +33,17 @@ these odds, 76 % of them right; of the 35 others, 17 %. All 250 of validation we
 class DarkroomThinker:
     """The thinker behind the name "darkroom". The same view gives the same critique."""
 
-    name = "darkroom"
     price = 0.0
 
-    def __init__(self, vision: bytes, decoder: bytes, tokenizer: str) -> None:
-        self._writer = Writer(vision, decoder, tokenizer)
+    def __init__(self, files: Mapping[str, bytes], *, name: str = "darkroom") -> None:
+        """From the contents of the files `weights.THINKER`."""
+        vision, decoder, tokenizer = (files[file] for file in weights.THINKER)
+        self._writer, self.name = Writer(vision, decoder, tokenizer.decode()), name
 
     @classmethod
     def load(cls) -> DarkroomThinker:
         """The thinker with the package's weights. Raises `StoreError` when they do not match their hashes."""
-        files = weights.verified("thinker")
-        tokenizer = files["thinker.tokenizer.json"].decode()
-        return cls(files["thinker.vision.onnx"], files["thinker.decoder.onnx"], tokenizer)
+        return cls(weights.verified("thinker"))
 
     async def think(self, view: View) -> Thought:
         """Critique in a worker thread; before any edit the source is shown. Raises `ReplyError`."""

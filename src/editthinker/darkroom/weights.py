@@ -13,6 +13,8 @@ from typing import Any
 from editthinker.core.errors import StoreError
 
 FOLDER = resources.files("editthinker.darkroom") / "weights"
+THINKER = ("thinker.vision.onnx", "thinker.decoder.onnx", "thinker.tokenizer.json")
+"""The files of a thinker: what it sees with, what it writes with, its words."""
 
 
 def manifest() -> dict[str, Any]:

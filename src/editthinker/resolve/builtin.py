@@ -140,6 +140,13 @@ BUILTIN: tuple[Model, ...] = (
     ),
     Model(
         "thinker",
+        "onnx",
+        "a darkroom thinker that you trained (docs/training.md); CPU, offline",
+        "editthinker.darkroom.trained:TrainedThinker",
+        form="FOLDER",
+    ),
+    Model(
+        "thinker",
         "darkroom-expert",
         "knows the target of darkroom cases; an upper bound for the bench",
         "editthinker.darkroom.thinker:ExpertThinker",

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 import cv2
 import torch
+from accelerate import PartialState
 from tokenizers import Tokenizer
 
 from editthinker.core.errors import InputError
@@ -77,7 +78,7 @@ def reinforce(arguments: argparse.Namespace) -> None:
     sources = prompts.stored(arguments.photos, arguments.out / "sources", SOURCES)
     drawn = prompts.Prompts(sources, found, seed=asked.optimiser.seed)
     rows = prompts.dataset(drawn, steps * asked.rollouts.prompts)
-    grpo.train(asked, found, prompts.PromptJudge(drawn), out, dataset=rows, tell=tell)
+    _export(grpo.train(asked, found, prompts.PromptJudge(drawn), out, dataset=rows, tell=tell))
 
 
 def pack(arguments: argparse.Namespace) -> None:
@@ -92,7 +93,14 @@ def unpack(arguments: argparse.Namespace) -> None:
 
 def _teach(stage: str, taught: thinker.Lessons, arguments: argparse.Namespace) -> None:
     asked = _recipe(stage, arguments, SftRecipe)
-    thinker.train(asked, asked.out or arguments.out / stage, taught, tell=tell)
+    _export(thinker.train(asked, asked.out or arguments.out / stage, taught, tell=tell))
+
+
+def _export(folder: Path) -> None:
+    """ONNX files beside what was trained, for `--thinker onnx:FOLDER`; one of several processes writes."""
+    if PartialState().is_main_process:
+        packing.export_thinker(folder, folder)
+        tell("try it: editthinker edit PHOTO WORDS --thinker onnx:%s", folder)
 
 
 def _sources(arguments: argparse.Namespace) -> Sources:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from editthinker.darkroom.weights import THINKER
 from editthinker.training.darkroom import export
 from editthinker.training.session import RECIPE
 
@@ -49,9 +50,10 @@ def export_thinker(folder: Path, into: Path) -> None:
     """The three files of a thinker that the training room wrote."""
     into.mkdir(exist_ok=True)
     thinker = export.load_thinker(folder)
-    export.export_decoder(thinker, into / "thinker.decoder.onnx")
-    export.export_vision(thinker, into / "thinker.vision.onnx")
-    (into / "thinker.tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
+    vision, decoder, tokenizer = (into / file for file in THINKER)
+    export.export_decoder(thinker, decoder)
+    export.export_vision(thinker, vision)
+    tokenizer.write_bytes((folder / "tokenizer.json").read_bytes())
 
 
 def lineage(folder: Path) -> list[str]:

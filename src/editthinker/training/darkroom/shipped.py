@@ -25,7 +25,7 @@ from editthinker.training.darkroom import export, nets, packing
 
 SIZE = "base"
 """Of `nets.SIZES`: the one that ships."""
-DECODER, VISION, TOKENIZER = "thinker.decoder.onnx", "thinker.vision.onnx", "thinker.tokenizer.json"
+VISION, DECODER, TOKENIZER = weights.THINKER
 
 
 def unpack(folder: Path) -> None:
