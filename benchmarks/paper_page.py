@@ -108,9 +108,10 @@ looks, and an exact judge that knows the target. *Success* is the share of sampl
 delivered image has an overall score of at least 8; brackets hold 95 % of bootstrap resamples; differences
 are paired by sample. Unless a table says otherwise a thinker has five turns, as in the paper, and what is
 delivered is the turn that the thinker itself scores best. The untrained thinker has learned to read wishes
-(`recipes/darkroom/words.toml`), not to look or to answer in form; the paper's is Qwen3-VL-8B as it comes.
-The paper's figures stand apart: other editors, other judges, other scales; only the question is the
-same.{warning}"""
+(`recipes/darkroom/words.toml`), not to look or to answer in form, so every edit stays as it came; the
+paper's is Qwen3-VL-8B as it comes. SFT is the thinker that ships (`sft=shipped`); all others were begun with
+it (`recipes/darkroom/grpo.toml`, [training.md](training.md#the-paper-in-miniature)). The paper's figures
+stand apart: other editors, other judges, other scales; only the question is the same.{warning}"""
 
 
 def _goals(results: Mapping[str, Any]) -> str:
