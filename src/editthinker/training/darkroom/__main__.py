@@ -125,7 +125,9 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, default=Path("training-photos"))
     parser.add_argument("--sources", type=int, default=4000, help="small source pictures to draw")
     parser.add_argument("--answers", type=int, default=30_000, help="instructions to ask the editor")
-    parser.add_argument("--stage", choices=packing.STAGES, default="grpo", help="which thinker to export")
+    parser.add_argument(
+        "--stage", choices=packing.STAGES, default=packing.SHIPS, help="which thinker to export"
+    )
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")

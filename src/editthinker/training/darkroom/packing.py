@@ -18,15 +18,15 @@ EDITORS = {"small": "editor-small", "base": "editor", "large": "editor-large"}
 """What the folder and the files of an editor are called, by its size in `editor.SIZES`."""
 STAGES = ("words", "looks", "sft", "grpo")
 """The folders of the thinker's trainings, each begun with the one before."""
+SHIPS = "sft"
+"""The one of them that is shipped: reinforcement gains nothing over it (docs/results.md)."""
 LOG = "log.jsonl"
 TRAININGS = "trainings.json"
 """What a thinker went through, in a folder that no training wrote."""
 DATA = "generated language; training-photos/ (licences in its manifest); procedural scenes"
 
 
-def pack(
-    checkpoints: Path, weights: Path = WEIGHTS, *, models: Sequence[str], stage: str = STAGES[-1]
-) -> None:
+def pack(checkpoints: Path, weights: Path = WEIGHTS, *, models: Sequence[str], stage: str = SHIPS) -> None:
     """Export these models into `weights` and write their part of `MANIFEST.toml`; the rest of it stays.
 
     `stage`: the training whose result is the thinker.
