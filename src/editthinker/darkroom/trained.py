@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from editthinker.core.errors import InputError
-from editthinker.core.settings import Settings
+from editthinker.core.settings import Settings as BaseSettings
 from editthinker.darkroom import weights
 from editthinker.darkroom.thinker import DarkroomThinker
 
@@ -17,7 +17,7 @@ from editthinker.darkroom.thinker import DarkroomThinker
 class TrainedThinker(DarkroomThinker):
     """The thinker behind "onnx:". Raises `InputError` for a folder without one."""
 
-    class Settings(Settings):
+    class Settings(BaseSettings):
         """It has none."""
 
     def __init__(self, what: str, _: Settings, *, name: str) -> None:
