@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 os.environ["RAY_AUTH_MODE"] = "disabled"  # before Ray is loaded: it would put a token into the home folder
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # begun with "&" by a script; what tests start would not
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # hear Ctrl-C either
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
