@@ -9,10 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 os.environ["RAY_AUTH_MODE"] = "disabled"  # before Ray is loaded: it would put a token into the home folder
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # begun with "&" by a script; what tests start would not
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # hear Ctrl-C either
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A script began this with "&": whatever the tests start would not hear Ctrl-C either.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
