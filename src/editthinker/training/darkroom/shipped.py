@@ -45,7 +45,7 @@ def restore(net: Qwen3VLForConditionalGeneration, files: Mapping[str, bytes]) ->
 
     An export renames weights and turns some of them over, but two models of one architecture are exported
     alike: `net` is exported with a mark in every weight, and what lies in the file where a mark comes to lie
-    belongs to that weight. Raises `ThinkerError` for files of another architecture.
+    belongs to that weight. The two files share none. Raises `ThinkerError` for files of another architecture.
     """
     targets = list(net.parameters())
     net.set_attn_implementation("eager")
