@@ -17,6 +17,7 @@ from tokenizers import Tokenizer  # noqa: E402 - after the skip
 from editthinker.core.errors import ThinkerError  # noqa: E402
 from editthinker.darkroom import weights  # noqa: E402
 from editthinker.training import checkpoints  # noqa: E402
+from editthinker.training.darkroom import __main__ as verb  # noqa: E402
 from editthinker.training.darkroom import editor, nets, packing, shipped  # noqa: E402
 from editthinker.training.recipe import Model  # noqa: E402
 
@@ -115,6 +116,29 @@ def test_a_thinker_tells_every_training_it_went_through(tmp_path: Path) -> None:
         "looks: steps 4, seconds 3.0, final training loss 0.5",
         "sft: steps 5, seconds 3.0, final training loss 0.5",
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("model.bse=x", "did you mean 'model.base'?"),
+        ("optimiser.batch=3", "must be a multiple of optimiser.at_once\n"),
+        ("model.base=/nowhere", "/nowhere"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_sentence(
+    said: str,
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr("sys.argv", ["darkroom", "words", said, f"out={tmp_path / 'out'}"])
+    with pytest.raises(SystemExit) as left:
+        verb.main()
+    said_so = capsys.readouterr().err
+    assert (left.value.code, said_so.count("\n")) == (2, 1)
+    assert sentence in said_so
 
 
 @pytest.mark.slow

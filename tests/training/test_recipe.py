@@ -65,7 +65,7 @@ def test_what_is_written_reads_the_same(kind: Kind, file: Path, tmp_path: Path) 
         ("model.loar=16", r"no setting 'model.loar'; did you mean 'model.lora'\? it has base"),
         ("optimizer.batch=16", r"no setting 'optimizer'; did you mean 'optimiser'\?"),
         ("model.lora=many", r"setting 'model.lora': .*integer.*got 'many'"),
-        ("optimiser.batch=3", "must be a multiple of optimiser.at_once"),
+        ("optimiser.batch=3", "must be a multiple of optimiser.at_once$"),
         ("model.quantise=nf4", "quantise needs model.lora"),
         ("world.editor=darkroom", r"table \[world\]: it is one for 'train grpo'"),
         ("steps", "as key=value, such as model.lora=16, not 'steps'"),

@@ -73,6 +73,8 @@ def complaint(settings: type[Settings], error: ValidationError) -> str:
         guess = f"did you mean {meant[0]!r}? " if meant else ""
         return f"it has no setting {key!r}; {guess}it has {', '.join(known) or 'none at all'}"
     reason = str(first.get("ctx", {}).get("error") or first["msg"])
-    place = f"setting {key!r}: " if key else ""
+    reason = reason[:1].lower() + reason[1:]
+    if not key:  # it is about several keys, and names them
+        return reason
     got = str(names.hidden_setting(key, str(first["input"])))
-    return f"{place}{reason[:1].lower()}{reason[1:]}, got {got[:80]!r}"
+    return f"setting {key!r}: {reason}, got {got[:80]!r}"

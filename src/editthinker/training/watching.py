@@ -18,6 +18,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def quiet() -> None:
     """Silence what the libraries tell each other, in the whole process: for programs, not for callers."""
     logging.disable_progress_bar()
     warnings.simplefilter("ignore", FutureWarning)
+    getLogger("datasets.fingerprint").setLevel(ERROR)  # rows that are made are not cached
 
 
 def complete(place: Path) -> list[Path]:

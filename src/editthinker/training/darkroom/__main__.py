@@ -22,7 +22,7 @@ import torch
 from accelerate import PartialState
 from tokenizers import Tokenizer
 
-from editthinker.core.errors import InputError
+from editthinker.core.errors import EditThinkerError, InputError
 from editthinker.darkroom.decoder import Decoder
 from editthinker.darkroom.editor import DarkroomEditor, ProgramWriter
 from editthinker.training import grpo, recipe, watching
@@ -89,6 +89,7 @@ def pack(arguments: argparse.Namespace) -> None:
 def unpack(arguments: argparse.Namespace) -> None:
     """The other way round: the package's thinker as a folder."""
     shipped.unpack(arguments.out / "shipped")
+    tell("%s", arguments.out / "shipped")
 
 
 def _teach(stage: str, taught: thinker.Lessons, arguments: argparse.Namespace) -> None:
@@ -135,12 +136,15 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     cv2.setNumThreads(1)
     work = (train_editor, collect_answers, train_words, train_looks, train_thinker, reinforce, pack)
-    if arguments.step == "unpack":
-        unpack(arguments)
-    for name, step in zip(STEPS, work, strict=True):
-        if arguments.step in (name, "all"):
+    steps = {**dict(zip(STEPS, work, strict=True)), "unpack": unpack}
+    try:
+        for name in STEPS if arguments.step == "all" else (arguments.step,):
             tell("step %s", name)
-            step(arguments)
+            steps[name](arguments)
+    except EditThinkerError as error:
+        parser.exit(2, f"error: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130)
 
 
 if __name__ == "__main__":
