@@ -32,8 +32,8 @@ from paper_goals import ENOUGH, goals, told
 from paper_page import write_page
 
 from editthinker.core.errors import StoreError
+from editthinker.darkroom import weights
 from editthinker.darkroom.language.sentences import GROUPS
-from editthinker.darkroom.weights import THINKER
 
 OUT = Path("docs/results/paper")
 MANIFEST = Path("src/editthinker/darkroom/weights/MANIFEST.toml")
@@ -45,13 +45,13 @@ FOLDERS = {"untrained": "words", "sft": "sft", "sft-rl": "grpo"}
 def folder_of(where: str) -> str:
     """The folder with the ONNX files of a thinker, exported first where they are not there; "" for none."""
     path = Path(where)
-    if where == "shipped" or all((path / file).is_file() for file in THINKER):
+    if where == "shipped" or not weights.lacking(path):
         return where
     files = [*sorted(path.glob("*.safetensors")), path / "tokenizer.json"]
     if len(files) < 2 or not files[-1].is_file():
         return ""
     out = EXPORTED / hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
-    if not all((out / file).is_file() for file in THINKER):
+    if weights.lacking(out):
         from editthinker.training.darkroom import packing
 
         print(f"exporting {where}", flush=True)

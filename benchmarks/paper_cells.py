@@ -112,10 +112,11 @@ class World:
         where = self.thinkers.get(name, "")
         if where == "shipped":
             return " ".join(file["sha256"][:12] for file in weights.manifest()["thinker"]["files"])
-        if not where or not all((Path(where) / file).is_file() for file in weights.THINKER):
+        if not where or weights.lacking(Path(where)):
             return ""
-        shas = (hashlib.sha256((Path(where) / file).read_bytes()).hexdigest() for file in weights.THINKER)
-        return " ".join(sha[:12] for sha in shas)
+        return " ".join(
+            hashlib.sha256(file).hexdigest()[:12] for file in weights.opened(Path(where)).values()
+        )
 
 
 # --- what is made once for a sample ---
@@ -257,7 +258,7 @@ class Player:
         where = self.world.thinkers[name]
         if where == "shipped":
             return DarkroomThinker.load()
-        return DarkroomThinker({file: (Path(where) / file).read_bytes() for file in weights.THINKER})
+        return DarkroomThinker(weights.opened(Path(where)))
 
 
 _player: Player

@@ -109,8 +109,8 @@ delivered image has an overall score of at least 8; brackets hold 95 % of bootst
 are paired by sample. Unless a table says otherwise a thinker has five turns, as in the paper, and what is
 delivered is the turn that the thinker itself scores best. The untrained thinker has learned to read wishes
 (`recipes/darkroom/words.toml`), not to look or to answer in form, so every edit stays as it came; the
-paper's is Qwen3-VL-8B as it comes. SFT is the thinker that ships (`sft=shipped`); all others were begun with
-it (`recipes/darkroom/grpo.toml`, [training.md](training.md#the-paper-in-miniature)). The paper's figures
+paper's is Qwen3-VL-8B as it comes. SFT is the thinker that ships (`sft=shipped`), and RL was begun with it
+(`recipes/darkroom/grpo.toml`, [training.md](training.md#the-paper-in-miniature)). The paper's figures
 stand apart: other editors, other judges, other scales; only the question is the same.{warning}"""
 
 

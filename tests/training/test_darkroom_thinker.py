@@ -23,7 +23,7 @@ from editthinker.core import reply
 from editthinker.core.errors import InputError, ReplyError
 from editthinker.core.images import Picture
 from editthinker.core.types import Critique, Score
-from editthinker.darkroom import layout
+from editthinker.darkroom import layout, weights
 from editthinker.darkroom.editor import DarkroomEditor
 from editthinker.darkroom.language import sentences
 from editthinker.darkroom.regions import RegionMasks
@@ -134,10 +134,8 @@ def test_what_is_exported_reads_as_it_was_trained(tmp_path: Path) -> None:
         0, prompt.shape[1] :
     ]
     packing.export_thinker(tmp_path, tmp_path / "onnx")
-    vision, decoder = (
-        (tmp_path / "onnx" / f"thinker.{half}.onnx").read_bytes() for half in ("vision", "decoder")
-    )
-    writer = Writer(vision, decoder, (tmp_path / "onnx" / "thinker.tokenizer.json").read_text())
+    vision, decoder, tokenizer = weights.opened(tmp_path / "onnx").values()
+    writer = Writer(vision, decoder, tokenizer.decode())
     ours = writer.read(wish).text
     assert len(written) == 40
     assert ours.startswith(trainee.processor.tokenizer.decode(written)[:40])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from editthinker.core.errors import InputError
 from editthinker.core.settings import Settings as BaseSettings
 from editthinker.darkroom import weights
 from editthinker.darkroom.thinker import DarkroomThinker
@@ -21,7 +20,4 @@ class TrainedThinker(DarkroomThinker):
         """It has none."""
 
     def __init__(self, what: str, _: Settings, *, name: str) -> None:
-        folder = Path(what).expanduser()
-        if missing := [file for file in weights.THINKER if not (folder / file).is_file()]:
-            raise InputError(f"{folder} holds no darkroom thinker: {missing[0]} is missing")
-        super().__init__({file: (folder / file).read_bytes() for file in weights.THINKER}, name=name)
+        super().__init__(weights.opened(Path(what).expanduser()), name=name)

@@ -1,6 +1,6 @@
-"""The package's weights, handed out only after their hashes match `MANIFEST.toml`.
+"""The package's weights, handed out only after their hashes match `MANIFEST.toml`; and thinkers in folders.
 
-In: the name of a model. Out: its files as bytes.
+In: the name of a model, or a folder. Out: its files as bytes.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
-from editthinker.core.errors import StoreError
+from editthinker.core.errors import InputError, StoreError
 
 FOLDER = resources.files("editthinker.darkroom") / "weights"
 THINKER = ("thinker.vision.onnx", "thinker.decoder.onnx", "thinker.tokenizer.json")
@@ -38,3 +39,15 @@ def verified(model: str) -> dict[str, bytes]:
             raise StoreError(f"the weights file {name} does not match its manifest; reinstall editthinker")
         files[name] = data
     return files
+
+
+def lacking(folder: Path) -> list[str]:
+    """Which files of a thinker a folder does not have."""
+    return [file for file in THINKER if not (folder / file).is_file()]
+
+
+def opened(folder: Path) -> dict[str, bytes]:
+    """The files of a thinker that somebody trained, as they are. Raises `InputError` when one is missing."""
+    if missing := lacking(folder):
+        raise InputError(f"{folder} holds no darkroom thinker: {missing[0]} is missing")
+    return {file: (folder / file).read_bytes() for file in THINKER}

@@ -32,7 +32,6 @@ from editthinker.training.darkroom.sources import Sources, draw_sources
 from editthinker.training.darkroom.trajectories import Trajectories, read_requests
 from editthinker.training.recipe import GrpoRecipe, SftRecipe
 
-STEPS = ("editor", "answers", "words", "looks", "thinker", "rl", "export")
 SOURCES = 1000
 """Pictures of the prompts."""
 R = TypeVar("R", SftRecipe, GrpoRecipe)
@@ -116,6 +115,18 @@ def _recipe(name: str, arguments: argparse.Namespace, kind: type[R]) -> R:
     return asked
 
 
+STEPS = {
+    "editor": train_editor,
+    "answers": collect_answers,
+    "words": train_words,
+    "looks": train_looks,
+    "thinker": train_thinker,
+    "rl": reinforce,
+    "export": pack,
+}
+"""In their order; `unpack` stands apart."""
+
+
 def main() -> None:
     """Run the steps asked for."""
     parser = argparse.ArgumentParser(prog="editthinker.training.darkroom", description=__doc__)
@@ -135,12 +146,11 @@ def main() -> None:
     watching.quiet()
     torch.set_num_threads(arguments.threads)
     cv2.setNumThreads(1)
-    work = (train_editor, collect_answers, train_words, train_looks, train_thinker, reinforce, pack)
-    steps = {**dict(zip(STEPS, work, strict=True)), "unpack": unpack}
+    asked = STEPS if arguments.step == "all" else {arguments.step: STEPS.get(arguments.step, unpack)}
     try:
-        for name in STEPS if arguments.step == "all" else (arguments.step,):
+        for name, step in asked.items():
             tell("step %s", name)
-            steps[name](arguments)
+            step(arguments)
     except EditThinkerError as error:
         parser.exit(2, f"error: {error}\n")
     except KeyboardInterrupt:
